@@ -1,0 +1,1 @@
+"""The YAML configs, packaged as ``lit_dl.conf``."""

@@ -1,0 +1,105 @@
+"""What a user can get wrong on the command line, found and said before anything heavy is imported."""
+
+import difflib
+import math
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from hydra import compose, initialize_config_module
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig, OmegaConf
+
+SEED_LIMIT = 2**32  # numpy takes no larger seed
+
+
+def check_values(cfg: DictConfig) -> None:
+    """Check the values that no class of lit_dl receives, and those worth saying within a second.
+
+    Raises:
+        ValueError: names the key, the value and what is allowed.
+    """
+    _whole_number(cfg, "seed", SEED_LIMIT - 1)
+    _number(cfg, "dropout", 0, 1)
+    _number(cfg, "l1", 0)
+    _number(cfg, "optimizer.lr", 0, least_included=False)
+    _number(cfg, "optimizer.weight_decay", 0)
+    if not isinstance(cfg.compile, bool):
+        raise ValueError(f"compile={cfg.compile}: it must be true or false")
+    epochs = cfg.trainer.max_epochs
+    if not isinstance(epochs, int) or isinstance(epochs, bool) or epochs < -1:
+        raise ValueError(f"trainer.max_epochs={epochs}: it must be a whole number from 1 up, or -1 for no limit")
+    fused = OmegaConf.select(cfg, "optimizer.fused")
+    if fused and cfg.trainer.gradient_clip_val is not None and str(cfg.trainer.precision) == "16-mixed":
+        raise ValueError(
+            f"trainer.gradient_clip_val={cfg.trainer.gradient_clip_val}: fused optimizers cannot clip gradients under "
+            "trainer.precision=16-mixed. Add optimizer.fused=false, or take trainer.precision=bf16-mixed"
+        )
+
+
+def explain(error: BaseException, arguments: Sequence[str]) -> str:
+    """One message of a few lines for what Hydra or OmegaConf found wrong with the command.
+
+    Hydra's own list of choices is kept; for a key that does not exist the nearest ones are named.
+    """
+    message = str(error).strip()
+    found = re.search(r"Could not (?:override|append|delete|find) (?:config value )?'([^']+)'", message)
+    if "Available options" in message or found is None:
+        cause = error.__cause__
+        return f"{message}\n{cause}" if cause is not None and str(cause) not in message else message
+    key = found.group(1).split("@")[0]
+    chosen = [a for a in arguments if "=" in a and not a.startswith(("-", "hydra"))]
+    names = list(_names(chosen))
+    near = difflib.get_close_matches(key, names, n=3, cutoff=0.6) or _same_ending(key, names)
+    hint = f" Did you mean {' or '.join(near)}?" if near else ""
+    return f"{key} is no key or group of the config.{hint}\nAll of them: python -m lit_dl.train --help"
+
+
+def _names(overrides: list[str]) -> Iterator[str]:
+    """Groups and dotted keys of the config, composed with the choices that exist (a bad key is left out)."""
+    if GlobalHydra.instance().is_initialized():
+        GlobalHydra.instance().clear()
+    with initialize_config_module("lit_dl.conf", version_base="1.3"):
+        good: list[str] = []
+        for override in overrides:
+            try:
+                compose("train", [*good, override])
+                good.append(override)
+            except Exception:
+                continue  # the one that is being explained, or another bad one
+        cfg = compose("train", good, return_hydra_config=True)
+    yield from (group for group in cfg.hydra.runtime.choices if not group.startswith("hydra/"))
+    del cfg["hydra"]
+    yield from _dotted(OmegaConf.to_container(cfg, resolve=False))
+
+
+def _dotted(node: Any, prefix: str = "") -> Iterator[str]:
+    if not isinstance(node, dict):
+        return
+    for key, value in node.items():
+        if not key.startswith("_"):
+            yield f"{prefix}{key}"
+            yield from _dotted(value, f"{prefix}{key}.")
+
+
+def _same_ending(key: str, names: Iterable[str]) -> list[str]:
+    """Keys whose last part is like that of ``key``: lr is optimizer.lr."""
+    last = {name: name.rsplit(".", 1)[-1] for name in names}
+    near = set(difflib.get_close_matches(key.rsplit(".", 1)[-1], set(last.values()), n=2, cutoff=0.75))
+    return [name for name, ending in last.items() if ending in near][:3]
+
+
+def _whole_number(cfg: DictConfig, key: str, most: int) -> None:
+    value = OmegaConf.select(cfg, key)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
+        raise ValueError(f"{key}={value}: it must be a whole number from 0 to {most}")
+
+
+def _number(cfg: DictConfig, key: str, least: float, most: float = math.inf, least_included: bool = True) -> None:
+    value = OmegaConf.select(cfg, key)
+    if value is None and "." in key:
+        return  # an optimizer of the user's own that has no such argument
+    allowed = f"from {least:g} to {most:g}" if most < math.inf else f"{'from' if least_included else 'above'} {least:g}"
+    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not number or not least <= value <= most or (value == least and not least_included):
+        raise ValueError(f"{key}={value}: it must be a number {allowed}")

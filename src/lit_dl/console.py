@@ -1,0 +1,82 @@
+"""What the user sees: the block at the start, the progress, the result, and the one message when a run cannot be."""
+
+import logging
+import shlex
+from collections.abc import Mapping, Sequence
+from io import StringIO
+from pathlib import Path
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from lit_dl.records import Record
+
+log = logging.getLogger("lit_dl")
+console = Console(highlight=False)
+error_console = Console(stderr=True, highlight=False)
+
+COLOURS = {"completed": "green", "early_stopped": "green", "diverged": "red", "interrupted": "yellow", "failed": "red"}
+
+
+def say(content: RenderableType) -> None:
+    """Print on the terminal, and into train.log as plain text."""
+    console.print(content)
+    plain = Console(file=StringIO(), width=120, color_system=None)
+    plain.print(content)
+    log.info("\n%s", plain.file.getvalue().rstrip())  # type: ignore[attr-defined]  # it is the StringIO above
+
+
+def say_error(message: str) -> None:
+    """Print a message of what went wrong on standard error, and into train.log."""
+    first, _, rest = message.strip().partition("\n")
+    error_console.print(Text.assemble(("error: ", "bold red"), first, f"\n{rest}" if rest else ""), soft_wrap=True)
+    log.error(message)
+
+
+def start_block(facts: Mapping[str, str], layers: Sequence[tuple[str, str, int]]) -> Group:
+    """The facts of a run, then its layers with output shape and number of parameters."""
+    head = Table.grid(padding=(0, 2))
+    for name, value in facts.items():
+        head.add_row(Text(name, style="bold"), value)
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("layer")
+    table.add_column("output", justify="right")
+    table.add_column("parameters", justify="right")
+    for name, shape, count in layers:
+        table.add_row(name, shape, f"{count:,}" if count else "")
+    return Group(head, "", table, "")
+
+
+def result_block(record: Record, folder: Path) -> Group:
+    """The metrics of each part, the status with its reason, and where to look next."""
+    table = Table(box=None, padding=(0, 3, 0, 0), header_style="dim")
+    for column in ("", "loss", "accuracy"):
+        table.add_column(column, justify="right" if column else "left")
+    for part, label in (("train", "train (last epoch)"), ("val", "validation"), ("test", "test")):
+        loss, accuracy = (record.metrics.get(f"{part}/{metric}") for metric in ("loss", "acc"))
+        if f"{part}/loss" in record.metrics:
+            table.add_row(Text(label, style="bold"), _decimals(loss), _decimals(accuracy))
+    status = Text.assemble(
+        (record.status.replace("_", " "), f"bold {COLOURS[record.status]}"), f": {record.stop_reason}"
+    )
+    effort = f"{record.epochs} epochs, {record.steps:,} steps, {record.seconds:.1f} s"
+    shown = _relative(folder)
+    return Group(
+        "",
+        table,
+        "",
+        status,
+        f"{effort} ({record.samples_per_second:,.0f} samples/s)" if record.samples_per_second else effort,
+        f"run folder   {shown}",
+        f"see curves   tensorboard --logdir {shlex.quote(shown)}",
+    )
+
+
+def _decimals(value: float | None) -> str:
+    return "not finite" if value is None else f"{value:.4f}"
+
+
+def _relative(folder: Path) -> str:
+    """As the user would type it."""
+    return str(folder.relative_to(Path.cwd())) if folder.is_relative_to(Path.cwd()) else str(folder)

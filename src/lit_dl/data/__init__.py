@@ -1,0 +1,7 @@
+"""Data sets as LightningDataModules."""
+
+from lit_dl.data.digits import Digits
+from lit_dl.data.mnist import MNIST
+from lit_dl.data.spiral import Spiral
+
+__all__ = ["MNIST", "Digits", "Spiral"]

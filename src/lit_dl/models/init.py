@@ -1,0 +1,26 @@
+"""Weight initialisation for any network."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+
+@torch.no_grad()
+def initialize(network: nn.Module, init: Callable[[Tensor], object] | None) -> None:
+    """Set each weight of two or more dimensions by ``init`` and the bias beside it to zero, in place.
+
+    Weights of one dimension (of normalisation layers and PReLU) keep what their layer gave them.
+
+    Args:
+        init: such as ``torch.nn.init.kaiming_normal_``; None leaves the network as it is.
+    """
+    if init is None:
+        return
+    for module in network.modules():
+        weight = getattr(module, "weight", None)
+        if isinstance(weight, nn.Parameter) and weight.dim() >= 2:
+            init(weight)
+            bias = getattr(module, "bias", None)
+            if isinstance(bias, nn.Parameter):
+                bias.zero_()

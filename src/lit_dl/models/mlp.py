@@ -1,0 +1,72 @@
+"""The multilayer perceptron."""
+
+import math
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Literal
+
+from torch import nn
+
+NORMS = {"batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
+
+
+class MLP(nn.Sequential):
+    """Dense layers with an activation between them.
+
+    Each hidden layer is h = dropout(activation(norm(W x + b))); the last layer is W x + b and gives logits. With no
+    hidden layers it is softmax regression.
+
+    Args:
+        in_shape: shape of a sample; it is flattened.
+        num_classes: number of logits.
+        hidden: widths of the hidden layers.
+        activation: makes the activation of one layer; called once a layer.
+        norm: normalisation before each activation: over the batch, over the layer's units, or none.
+        dropout: probability of dropping a hidden unit in training.
+
+    Shapes: (B, *in_shape) to (B, num_classes).
+
+    Raises:
+        ValueError: for a width that is not a positive whole number, or an unknown norm.
+
+    Example:
+        >>> MLP((2,), 3, hidden=[100])
+        MLP(
+          (0): Flatten(start_dim=1, end_dim=-1)
+          (1): Linear(in_features=2, out_features=100, bias=True)
+          (2): ReLU()
+          (3): Linear(in_features=100, out_features=3, bias=True)
+        )
+    """
+
+    def __init__(
+        self,
+        in_shape: Sequence[int],
+        num_classes: int,
+        hidden: Sequence[int] = (200, 200),
+        activation: Callable[[], nn.Module] = nn.ReLU,
+        norm: Literal["batch", "layer"] | None = None,
+        dropout: float = 0.0,
+    ) -> None:
+        check_widths("hidden", hidden)
+        if norm is not None and norm not in NORMS:
+            raise ValueError(f"norm is {norm!r}; it must be {', '.join(NORMS)} or null")
+        widths = (math.prod(in_shape), *hidden)
+        layers: list[nn.Module] = [nn.Flatten()]
+        for in_features, out_features in pairwise(widths):
+            layers.append(nn.Linear(in_features, out_features))
+            if norm is not None:
+                layers.append(NORMS[norm](out_features))
+            layers.append(activation())
+            if dropout > 0:
+                layers.append(nn.Dropout(dropout))
+        super().__init__(*layers, nn.Linear(widths[-1], num_classes))
+
+
+def check_widths(name: str, widths: Sequence[int]) -> None:
+    """Raise a ValueError unless ``widths`` is a sequence of whole numbers from 1 up."""
+    if isinstance(widths, str) or not isinstance(widths, Sequence):
+        raise ValueError(f"{name} is {widths!r}; it must be a list of widths, such as [200,200], or [] for none")
+    for width in widths:
+        if not isinstance(width, int) or isinstance(width, bool) or width < 1:
+            raise ValueError(f"{name} is {list(widths)}; {width!r} in it must be a whole number from 1 up")

@@ -1,0 +1,151 @@
+"""The run folder: what is written there, and how it is read back. Imports no torch."""
+
+import json
+import math
+import os
+import platform
+import subprocess
+import tempfile
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import yaml
+
+METRICS_FILE = "metrics.json"
+HYDRA_FOLDER = ".hydra"  # the composed config
+CHECKPOINTS = "checkpoints"
+LAST, BEST = "last", "best"  # names of the checkpoints, less .ckpt
+PACKAGES = ("lit_dl", "torch", "lightning", "hydra-core", "torchmetrics", "tensorboard", "scikit-learn")
+
+Status = Literal["completed", "early_stopped", "diverged", "interrupted", "failed"]
+
+
+@dataclass
+class Record:
+    """The content of metrics.json."""
+
+    status: Status
+    stop_reason: str
+    metrics: dict[str, float | None] = field(default_factory=dict)  # None: not a finite number
+    diagnosis: list[dict[str, Any]] = field(default_factory=list)
+    epochs: int = 0
+    steps: int = 0  # of the optimizer
+    seconds: float = 0.0  # of training, validation included
+    samples_per_second: float = 0.0  # training samples over those seconds
+    best_checkpoint: str | None = None  # relative to the run folder
+    data: dict[str, Any] = field(default_factory=dict)  # name, sizes, sha256 of what was trained on
+    environment: dict[str, Any] = field(default_factory=dict)
+    overrides: list[str] = field(default_factory=list)
+
+
+def write(record: Record, folder: Path) -> None:
+    """Write ``metrics.json``, atomically.
+
+    Raises:
+        OSError: if the folder cannot be written.
+    """
+    content = asdict(record)
+    content["metrics"] = {
+        name: value if value is not None and math.isfinite(value) else None for name, value in record.metrics.items()
+    }
+    write_text(folder / METRICS_FILE, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def write_config(config: str, overrides: list[str], folder: Path) -> None:
+    """Replace a run folder's config by that with which it goes on, both given as YAML and list.
+
+    Raises:
+        OSError: if the folder cannot be written.
+    """
+    write_text(folder / HYDRA_FOLDER / "config.yaml", config)
+    write_text(folder / HYDRA_FOLDER / "overrides.yaml", yaml.safe_dump(overrides))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file atomically: readers see the old content or the new one, never a part.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    part = Path(name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        part.chmod(0o644)  # a temporary file is for its owner alone
+        os.replace(part, path)
+    except BaseException:
+        part.unlink()
+        raise
+
+
+def read(folder: Path) -> Record:
+    """The record of a run folder.
+
+    Raises:
+        FileNotFoundError: if the folder has none, because it is no run folder or its run has not ended.
+        ValueError: if it is no record of lit_dl.
+    """
+    path = folder / METRICS_FILE
+    try:
+        record = Record(**json.loads(path.read_text(encoding="utf-8")))
+    except (json.JSONDecodeError, TypeError) as error:
+        raise ValueError(f"{path} is no record of a run: {error}") from error
+    if record.status not in get_args(Status):
+        raise ValueError(f"{path} has status {record.status!r}; known are {', '.join(get_args(Status))}")
+    return record
+
+
+def overrides_to_resume(folder: Path) -> list[str]:
+    """The overrides with which the run in ``folder`` was started, to compose its config again.
+
+    Raises:
+        ValueError: if it is no run folder, or has no checkpoint to go on from.
+    """
+    path = folder / HYDRA_FOLDER / "overrides.yaml"
+    if not path.is_file():
+        raise ValueError(f"{folder} is no run folder: it has no {HYDRA_FOLDER}/overrides.yaml")
+    if not last_checkpoint(folder).is_file():
+        raise ValueError(f"{folder} has no {CHECKPOINTS}/{LAST}.ckpt to go on from: its first epoch was not finished")
+    overrides = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return [override for override in overrides if not override.startswith("resume=")]
+
+
+def last_checkpoint(folder: Path) -> Path:
+    """Where a run folder has the state after its last whole epoch."""
+    return folder / CHECKPOINTS / f"{LAST}.ckpt"
+
+
+def environment(device: str) -> dict[str, Any]:
+    """What a result depends on beside the config: versions, machine, device, git commit of lit_dl's source."""
+    return {
+        "python": platform.python_version(),
+        "packages": {package: _version(package) for package in PACKAGES},
+        "platform": platform.platform(),
+        "cpus": os.cpu_count(),
+        "device": device,
+        "git_commit": _git_commit(),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _git_commit() -> str | None:
+    """Of the checkout that this file belongs to, with ``-dirty`` when files differ from it; None when installed."""
+    root = Path(__file__).parents[2]
+    if not (root / ".git").exists():
+        return None
+    command = ["git", "-C", str(root), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None

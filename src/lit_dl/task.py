@@ -1,0 +1,236 @@
+"""What a step, a loss and a metric are."""
+
+import inspect
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torchmetrics.functional.classification import multiclass_confusion_matrix
+
+from lit_dl.diagnostics.monitor import is_logged_step
+
+MONITORS = ("train/loss", "train/acc", "val/loss", "val/acc")  # what callbacks can watch after each epoch
+LENGTHS = ("total_steps", "T_max")  # by these names schedulers ask for the number of steps of the whole training
+
+
+class Classifier(LightningModule):
+    """A network that learns to tell classes apart.
+
+    The objective is loss + l1 * sum |w| over the weights (parameters of two or more dimensions). The metrics are the
+    loss without the penalty, and the accuracy: the share of samples whose largest logit is the label's. Both are means
+    over samples: ``train/*`` over the batches as training saw them (dropout on, parameters moving), ``val/*`` and
+    ``test/*`` over the whole part.
+
+    They are summed on the device. While training the sums are read at every logged step, which gives the logger the
+    mean since the last reading, and at the end of the epoch, which gives callbacks the mean over the epoch.
+
+    A scheduler that needs the length of the training (OneCycleLR, CosineAnnealingLR) advances at every step, any other
+    after every epoch.
+
+    Args:
+        network: (B, *in_shape) to logits (B, num_classes).
+        optimizer: makes the optimizer from the parameters.
+        scheduler: makes the learning-rate scheduler from the optimizer.
+        loss: (logits (B, num_classes), labels (B,)) to the mean loss of a batch; None is cross-entropy.
+        l1: weight of the L1 penalty, 0 or more.
+
+    Raises:
+        ValueError: for an ``l1`` out of its range.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
+        scheduler: Callable[..., Any] | None = None,
+        loss: Callable[[Tensor, Tensor], Tensor] | None = None,
+        l1: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if not 0 <= l1 < math.inf:
+            raise ValueError(f"l1 is {l1!r}; it must be a number from 0 up")
+        self.network = network
+        self.optimizer = optimizer
+        self.scheduler = scheduler
+        self.loss = nn.CrossEntropyLoss() if loss is None else loss
+        self.l1 = l1
+        self.metrics: dict[str, float] = {}  # the newest train/*, val/* and test/* over an epoch or a part
+        self.reading: dict[str, float] = {}  # train/* since the reading before, and lr
+        self.confusion: Tensor | None = None  # counts, (num_classes, num_classes), true class by predicted class
+        self.diverged_at: int | None = None  # the step at which a loss was read that is not finite
+        self.samples_seen = 0  # by training, on all devices
+        self._sums = Sums()
+        self._epoch = (0.0, 0.0, 0.0)  # the readings of this epoch, added up
+        self._read_at = 0  # the step of the last reading
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # Lightning stores the name of the current hook 44 times a step. nn.Module would search parameters, buffers and
+        # submodules each time; a string is none of them, and neither is what an attribute's None replaces.
+        if isinstance(value, str) or (value is None and name in self.__dict__):
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Logits, (B, num_classes)."""
+        return self.network(inputs)
+
+    def configure_optimizers(self) -> Any:
+        """The optimizer, with its scheduler if there is one.
+
+        Raises:
+            ValueError: if the scheduler needs the length of a training that has no end.
+        """
+        optimizer = self.optimizer(self.parameters())
+        if self.scheduler is None:
+            return optimizer
+        lengths = [name for name in LENGTHS if name in inspect.signature(self.scheduler).parameters]
+        steps = self.trainer.estimated_stepping_batches
+        if lengths and not math.isfinite(steps):
+            raise ValueError("this scheduler needs the length of the training: set trainer.max_epochs")
+        scheduler = self.scheduler(optimizer, **{name: int(steps) for name in lengths})
+        plan = {"interval": "step" if lengths else "epoch", "monitor": "val/loss", "strict": False}
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, **plan}}
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        """The objective of a batch."""
+        loss, _ = self._loss(batch)
+        if self.l1 > 0:
+            loss = loss + self.l1 * sum(p.abs().sum() for p in self.parameters() if p.dim() >= 2)
+        return loss
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Read the sums and log them, at logged steps."""
+        step = self.trainer.global_step
+        if step != self._read_at and is_logged_step(self.trainer, step):
+            self._read_training()
+            self._to_loggers(self.reading)
+
+    def on_train_epoch_end(self) -> None:
+        """Publish the means over the epoch to callbacks; loggers have them in finer steps."""
+        self._read_training()
+        self._publish("train", self._epoch)
+        self._epoch = (0.0, 0.0, 0.0)
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """Add a batch to the sums."""
+        self._loss(batch)
+
+    def on_validation_epoch_start(self) -> None:
+        """Keep what training has summed apart from what validation will."""
+        if not self.trainer.sanity_checking and self.trainer.state.fn == "fit":
+            self._read_training()
+
+    def on_validation_epoch_end(self) -> None:
+        """Publish the means over the validation part."""
+        self._publish("val", self._total())
+        if not self.trainer.sanity_checking:
+            self._to_loggers({name: self.metrics[name] for name in ("val/loss", "val/acc")})
+
+    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """Add a batch to the sums and to the confusion matrix."""
+        _, logits = self._loss(batch)
+        counts = multiclass_confusion_matrix(logits, batch[1], logits.shape[1], validate_args=False)
+        self.confusion = counts if self.confusion is None else self.confusion + counts
+
+    def on_test_epoch_start(self) -> None:
+        """Begin a new confusion matrix."""
+        self.confusion = None
+
+    def on_test_epoch_end(self) -> None:
+        """Publish the means over the test set."""
+        self._publish("test", self._total())
+        self._to_loggers({name: self.metrics[name] for name in ("test/loss", "test/acc")})
+        if self.confusion is not None:
+            self.confusion = self.trainer.strategy.reduce(self.confusion, reduce_op="sum").cpu()
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add the state of the random numbers, so that a resumed run draws what it would have drawn."""
+        checkpoint["random"] = {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Set the random numbers to where the checkpoint had them."""
+        torch.set_rng_state(checkpoint["random"]["cpu"].cpu())
+        if len(checkpoint["random"]["cuda"]) == torch.cuda.device_count():
+            torch.cuda.set_rng_state_all([state.cpu() for state in checkpoint["random"]["cuda"]])
+
+    def _loss(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        inputs, labels = batch
+        logits = self(inputs)
+        loss = self.loss(logits, labels)
+        self._sums.add(loss, logits, labels)
+        return loss, logits
+
+    def _total(self) -> tuple[float, float, float]:
+        """What the sums hold, over all devices: sum of losses, correct answers, samples. One transfer."""
+        loss, correct, count = self.trainer.strategy.reduce(self._sums.take(self.device), reduce_op="sum").tolist()
+        return loss, correct, count
+
+    def _read_training(self) -> None:
+        loss, correct, count = self._total()
+        self._read_at = self.trainer.global_step
+        if count == 0:
+            return
+        self._epoch = (self._epoch[0] + loss, self._epoch[1] + correct, self._epoch[2] + count)
+        self.samples_seen += int(count)
+        lr = self.trainer.optimizers[0].param_groups[0]["lr"]
+        self.reading = {"train/loss": loss / count, "train/acc": correct / count, "lr": float(lr)}
+        if not math.isfinite(loss) and self.diverged_at is None:
+            self.diverged_at = self._read_at
+            self.trainer.should_stop = True
+
+    def _publish(self, part: str, total: tuple[float, float, float]) -> None:
+        loss, correct, count = total
+        if count == 0:
+            return
+        values = {f"{part}/loss": loss / count, f"{part}/acc": correct / count}
+        self.metrics.update(values)
+        self.log_dict(values, logger=False, on_step=False, on_epoch=True, batch_size=1)
+
+    def _to_loggers(self, values: dict[str, float]) -> None:
+        for logger in self.loggers:
+            logger.log_metrics(values, step=self.trainer.global_step)
+
+
+class Sums:
+    """Sum of losses, number of correct answers and number of samples, on the device until taken.
+
+    Batches are kept and added up many at a time: a few operations on fifty batches instead of nine on each.
+    """
+
+    KEPT = 50  # batches; their logits are all that is held
+
+    def __init__(self) -> None:
+        self._batches: list[tuple[Tensor, Tensor, Tensor]] = []  # not yet added up
+        self._total: Tensor | None = None  # (2,) float32: loss, correct
+        self._count = 0
+
+    def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
+        """Add a batch: its mean loss (), logits (B, C), labels (B,). Waits for no device."""
+        self._batches.append((loss.detach(), logits.detach(), labels))
+        self._count += len(labels)
+        if len(self._batches) == self.KEPT:
+            self._add_up()
+
+    def take(self, device: torch.device) -> Tensor:
+        """(3,) float64 (float32 where the device has none): loss, correct, count; the sums begin anew."""
+        if self._batches:
+            self._add_up()
+        dtype = torch.float32 if device.type == "mps" else torch.float64
+        total = torch.tensor([0.0, 0.0, self._count], dtype=dtype, device=device)
+        if self._total is not None:
+            total[:2] = self._total
+        self._total, self._count = None, 0
+        return total
+
+    def _add_up(self) -> None:
+        losses, logits, labels = zip(*self._batches, strict=True)
+        sizes = torch.tensor([len(batch) for batch in labels], device=losses[0].device)
+        correct = (torch.cat(logits).argmax(dim=1) == torch.cat(labels)).sum()
+        total = torch.stack([(torch.stack(losses).float() * sizes).sum(), correct])
+        self._total = total if self._total is None else self._total + total
+        self._batches = []

@@ -1,0 +1,326 @@
+"""Compose, build, fit, test, record: ``python -m lit_dl.train [group=choice] [key=value] ...``.
+
+torch and lightning are imported inside functions, after the config is composed, so that ``--help``, ``--cfg job`` and a
+misspelt override answer within a second.
+"""
+
+import logging
+import signal
+import sys
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from lit_dl import records
+from lit_dl.checks import check_values
+from lit_dl.command import CommandError, command_errors, run_command
+from lit_dl.console import console, result_block, say, start_block
+
+if TYPE_CHECKING:
+    from lightning.pytorch import Trainer
+    from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+
+    from lit_dl.data.base import InMemoryData
+    from lit_dl.models.summary import Row
+    from lit_dl.task import Classifier
+
+# Lightning's remarks on what is meant so here: data in memory needs no workers, metrics are reduced before they are
+# logged, a resumed run finds its own checkpoints, a short run has few steps to log. The last is between it and torch.
+KNOWN_REMARKS = (
+    ".*does not have many workers.*",
+    ".*sync_dist=True.*",
+    ".*Checkpoint directory .* exists and is not empty.*",
+    ".*number of training batches.*smaller than the logging interval.*",
+    ".*Trainer.test.*DistributedSampler.*|.*DistributedSampler.*Trainer.*",
+    ".*isinstance.treespec, LeafSpec.*",
+)
+
+
+@dataclass
+class Run:
+    """What a config is built into."""
+
+    data: "InMemoryData"
+    task: "Classifier"
+    trainer: "Trainer"
+    best: "ModelCheckpoint | None"  # None with trainer.enable_checkpointing=false
+    early_stopping: "EarlyStopping | None"
+    layers: "list[Row]"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command ``lit-dl``; gives the exit code."""
+    return run_command(job, arguments)
+
+
+def job(cfg: DictConfig, folder: Path) -> None:
+    """One run: from its config to its run folder.
+
+    Raises:
+        CommandError: if the config asks for what cannot be had; nothing has been trained then.
+        OSError: if data is missing or a folder cannot be written.
+    """
+    try:
+        check_values(cfg)
+    except ValueError as error:
+        raise CommandError(str(error)) from error
+    _quiet()
+    run = build(cfg, folder)
+    record = records.Record("failed", "", overrides=list(HydraConfig.get().overrides.task))
+    try:
+        run.data.prepare_data()
+        with command_errors("data"):
+            run.data.setup()
+        record.data = {"name": run.data.name, **run.data.sizes(), "sha256": run.data.sha256}
+        if cfg.resume is not None:
+            records.write_config(OmegaConf.to_yaml(cfg), record.overrides, folder)
+        say(start_block(_facts(cfg, run, folder), run.layers))
+        fit(run, record, records.last_checkpoint(folder) if cfg.resume is not None else None)
+        test(run, record)
+        _conclude(cfg, run, folder, record)
+    except CommandError:
+        raise
+    except BaseException as error:
+        stopped = isinstance(error, KeyboardInterrupt)
+        record.status = "interrupted" if stopped else "failed"
+        record.stop_reason = "stopped by the user" if stopped else str(error) or type(error).__name__
+        _conclude(cfg, run, folder, record)
+        raise
+
+
+def build(cfg: DictConfig, folder: Path) -> Run:
+    """The objects that a config names, with fresh weights from ``cfg.seed``.
+
+    Raises:
+        CommandError: if they cannot be built so.
+    """
+    from lightning.pytorch import seed_everything
+
+    from lit_dl.models import initialize
+    from lit_dl.models.summary import layer_table
+    from lit_dl.task import Classifier
+
+    seed_everything(cfg.seed, verbose=False)
+    with command_errors("data"):
+        data = _recipe(cfg.data)()
+    with command_errors("model"):
+        network = _recipe(cfg.model)(
+            in_shape=data.in_shape, num_classes=data.num_classes, activation=_recipe(cfg.activation)
+        )
+        layers = layer_table(network, data.in_shape)
+    with command_errors("init"):
+        initialize(network, _recipe(cfg.init) if cfg.init is not None else None)
+    with command_errors("optimizer"):
+        optimizer = _recipe(cfg.optimizer)
+        optimizer(network.parameters())  # its arguments are checked now, not when training has begun
+    with command_errors("loss"):
+        loss = _recipe(cfg.loss)()
+    scheduler = _recipe(cfg.scheduler) if cfg.scheduler is not None else None
+    task = Classifier(network, optimizer, scheduler, loss, cfg.l1)
+    if cfg.compile:
+        network.compile()  # in place, so that checkpoints have the same names
+    early_stopping = _early_stopping(cfg)
+    best = _best_checkpoint(cfg, folder, early_stopping)
+    trainer = _trainer(cfg, folder, [callback for callback in (early_stopping, best) if callback is not None])
+    return Run(data, task, trainer, best, early_stopping, layers)
+
+
+def fit(run: Run, record: records.Record, checkpoint: Path | None) -> None:
+    """Train, from a checkpoint if one is given, and record how it went.
+
+    Raises:
+        KeyboardInterrupt: if the user or the system stopped it.
+    """
+    begun = time.perf_counter()
+    try:
+        run.trainer.fit(run.task, datamodule=run.data, ckpt_path=None if checkpoint is None else str(checkpoint))
+    except SystemExit as leaving:  # so Lightning answers Ctrl-C and SIGTERM, deaf to Ctrl-C from then on
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        raise KeyboardInterrupt from leaving
+    finally:
+        record.seconds = time.perf_counter() - begun
+    record.status, record.stop_reason = _how_it_ended(run)
+
+
+def test(run: Run, record: records.Record) -> None:
+    """Test the last parameters or, with early stopping, validate and test the best ones; never diverged ones."""
+    if record.status == "diverged":
+        return
+    best = run.best.best_model_path if run.early_stopping is not None and run.best is not None else ""
+    if best:
+        run.trainer.validate(run.task, datamodule=run.data, ckpt_path=best, verbose=False)
+    run.trainer.test(run.task, datamodule=run.data, verbose=False)
+
+
+def _recipe(node: DictConfig) -> Callable[..., Any]:
+    """What a config node names, with its arguments bound; to be called with the objects that no config can hold."""
+    recipe: Callable[..., Any] = instantiate(node, _partial_=True, _convert_="all")
+    return recipe
+
+
+def _quiet() -> None:
+    """Leave the terminal to what lit_dl says: Lightning's info lines and the remarks that do not apply here go."""
+    from lightning.pytorch.utilities import rank_zero_only
+
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
+    for remark in KNOWN_REMARKS:
+        warnings.filterwarnings("ignore", remark)
+    console.quiet = getattr(rank_zero_only, "rank", 0) != 0
+
+
+def _early_stopping(cfg: DictConfig) -> "EarlyStopping | None":
+    if cfg.early_stopping is None:
+        return None
+    from lit_dl.task import MONITORS
+
+    monitor, mode = cfg.early_stopping.monitor, cfg.early_stopping.mode
+    if monitor not in MONITORS:
+        raise CommandError(f"early_stopping.monitor={monitor}: no such metric. It can be {', '.join(MONITORS)}")
+    if mode is None:
+        mode = "max" if monitor.endswith("acc") else "min"
+    with command_errors("early_stopping"):
+        # Validation comes before the end of the training epoch, and with it what train/* was over that epoch.
+        return _recipe(cfg.early_stopping)(mode=mode, check_on_train_epoch_end=monitor.startswith("train"))
+
+
+def _best_checkpoint(cfg: DictConfig, folder: Path, early_stopping: "EarlyStopping | None") -> "ModelCheckpoint | None":
+    if not cfg.trainer.enable_checkpointing:
+        return None
+    from lightning.pytorch.callbacks import ModelCheckpoint
+
+    validates = cfg.trainer.limit_val_batches != 0
+    return ModelCheckpoint(
+        dirpath=folder / records.CHECKPOINTS,
+        filename=records.BEST,
+        monitor=early_stopping.monitor if early_stopping is not None else "val/loss" if validates else None,
+        mode=early_stopping.mode if early_stopping is not None else "min",
+        save_last=True,
+        every_n_epochs=cfg.trainer.check_val_every_n_epoch,
+        save_on_train_epoch_end=True,
+        enable_version_counter=False,
+    )
+
+
+def _trainer(cfg: DictConfig, folder: Path, callbacks: list[Any]) -> "Trainer":
+    from lit_dl.progress import EpochProgress
+
+    _check_accelerator(cfg.trainer.accelerator)
+    if cfg.diagnostics is not None:
+        with command_errors("diagnostics"):
+            callbacks.append(_recipe(cfg.diagnostics)())
+    if cfg.trainer.enable_progress_bar:
+        callbacks.append(EpochProgress())
+    logger: Any = False
+    if cfg.logger is not None:
+        with command_errors("logger"):
+            logger = _recipe(cfg.logger)(save_dir=str(folder))
+    with command_errors("trainer"):
+        trainer: Trainer = _recipe(cfg.trainer)(
+            callbacks=callbacks,
+            logger=logger,
+            default_root_dir=str(folder),
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+    return trainer
+
+
+def _check_accelerator(name: str) -> None:
+    from lightning.pytorch.accelerators import AcceleratorRegistry
+
+    known = sorted(AcceleratorRegistry.available_accelerators())
+    usable = [known_name for known_name in known if AcceleratorRegistry[known_name]["accelerator"].is_available()]
+    choices = f"Here it can be auto, {', '.join(usable)}" + (", gpu" if {"cuda", "mps"} & set(usable) else "")
+    if name not in known and name not in ("auto", "gpu"):
+        raise CommandError(f"trainer.accelerator={name}: no accelerator of Lightning. {choices}")
+    if name not in usable and name != "auto" and not (name == "gpu" and {"cuda", "mps"} & set(usable)):
+        raise CommandError(f"trainer.accelerator={name}: torch finds none on this machine. {choices}")
+
+
+def _facts(cfg: DictConfig, run: Run, folder: Path) -> dict[str, str]:
+    sizes, data = run.data.sizes(), run.data
+    shape = "x".join(str(side) for side in data.in_shape)
+    choices = HydraConfig.get().runtime.choices
+    parameters = sum(p.numel() for p in run.task.parameters())
+    device, world = run.trainer.strategy.root_device, run.trainer.world_size
+    decay = cfg.optimizer.get("weight_decay")
+    return {
+        "data": f"{data.name}: {sizes['train']:,} training, {sizes['val']:,} validation, {sizes['test']:,} test "
+        f"samples of {shape}, {data.num_classes} classes; batch size {cfg.data.batch_size}",
+        "model": f"{choices['model']}, {parameters:,} parameters; activation {choices['activation']}, init {choices['init']}",
+        "optimizer": f"{choices['optimizer']}, lr {cfg.optimizer.get('lr')}"
+        + (f", weight decay {decay:g}" if decay else "")
+        + (f"; scheduler {choices['scheduler']}" if cfg.scheduler is not None else ""),
+        "device": f"{device}" + (f", {world} processes" if world > 1 else ""),
+        "run folder": str(folder),
+    }
+
+
+def _how_it_ended(run: Run) -> tuple[records.Status, str]:
+    trainer, stopping = run.trainer, run.early_stopping
+    if run.task.diverged_at is not None:
+        return "diverged", f"the training loss was not finite at step {run.task.diverged_at:,}"
+    if stopping is not None and stopping.wait_count >= stopping.patience:
+        return (
+            "early_stopped",
+            f"{stopping.monitor} did not improve on {stopping.best_score:.4f} {stopping.patience} times",
+        )
+    if trainer.max_epochs is not None and trainer.current_epoch == trainer.max_epochs:
+        return "completed", f"trainer.max_epochs={trainer.max_epochs} reached"
+    if trainer.global_step == trainer.max_steps:
+        return "completed", f"trainer.max_steps={trainer.max_steps} reached"
+    return "completed", "trainer.max_time reached"
+
+
+def _conclude(cfg: DictConfig, run: Run, folder: Path, record: records.Record) -> None:
+    """Write what is known now: figures, TensorBoard's HParams, metrics.json; and print it."""
+    trainer = run.trainer
+    if not trainer.is_global_zero:
+        return
+    record.metrics = dict(run.task.metrics)
+    record.epochs, record.steps = trainer.current_epoch, trainer.global_step
+    record.samples_per_second = run.task.samples_seen / record.seconds if record.seconds else 0.0
+    best = Path(records.CHECKPOINTS) / f"{records.BEST}.ckpt"
+    record.best_checkpoint = str(best) if (folder / best).is_file() else None
+    record.environment = records.environment(str(trainer.strategy.root_device))
+    _log_result(cfg, run, folder, record)
+    records.write(record, folder)
+    say(result_block(record, folder))
+
+
+def _log_result(cfg: DictConfig, run: Run, folder: Path, record: records.Record) -> None:
+    from lightning.pytorch.loggers import TensorBoardLogger
+
+    boards = [logger for logger in run.trainer.loggers if isinstance(logger, TensorBoardLogger)]
+    if run.task.confusion is not None:
+        from lit_dl.diagnostics.figures import confusion_matrix
+
+        figure = confusion_matrix(run.task.confusion, run.data.class_names)
+        figure.savefig(folder / "confusion_matrix.png")
+        for board in boards:
+            board.experiment.add_figure("confusion_matrix", figure, record.steps, close=False)
+    for board in boards:
+        board.log_hyperparams(_hyperparameters(cfg), {f"hp/{name}": value for name, value in record.metrics.items()})
+        board.finalize("success")
+
+
+def _hyperparameters(cfg: DictConfig) -> dict[str, Any]:
+    """What TensorBoard's HParams compares runs by: the choice of each group, then the numbers."""
+    groups = ("data", "model", "activation", "init", "optimizer", "scheduler", "early_stopping")
+    choices = {group: HydraConfig.get().runtime.choices[group] for group in groups}
+    keys = ("seed", "dropout", "l1", "optimizer.lr", "optimizer.weight_decay", "data.batch_size", "data.train_size")
+    numbers = {key: OmegaConf.select(cfg, key) for key in keys}
+    model = {f"model.{key}": value for key, value in cfg.model.items() if not str(key).startswith("_")}
+    return {key: value for key, value in {**choices, **numbers, **model}.items() if value is not None}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
