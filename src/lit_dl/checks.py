@@ -8,7 +8,7 @@ from typing import Any
 
 from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 SEED_LIMIT = 2**32  # numpy takes no larger seed
 
@@ -40,19 +40,24 @@ def check_values(cfg: DictConfig) -> None:
 def explain(error: BaseException, arguments: Sequence[str]) -> str:
     """One message of a few lines for what Hydra or OmegaConf found wrong with the command.
 
-    Hydra's own list of choices is kept; for a key that does not exist the nearest ones are named.
+    For a choice that does not exist it lists the choices, for a key that does not exist it names the nearest ones.
     """
-    message = str(error).strip()
-    found = re.search(r"Could not (?:override|append|delete|find) (?:config value )?'([^']+)'", message)
-    if "Available options" in message or found is None:
-        cause = error.__cause__
-        return f"{message}\n{cause}" if cause is not None and str(cause) not in message else message
-    key = found.group(1).split("@")[0]
-    chosen = [a for a in arguments if "=" in a and not a.startswith(("-", "hydra"))]
-    names = list(_names(chosen))
-    near = difflib.get_close_matches(key, names, n=3, cutoff=0.6) or _same_ending(key, names)
-    hint = f" Did you mean {' or '.join(near)}?" if near else ""
-    return f"{key} is no key or group of the config.{hint}\nAll of them: python -m lit_dl.train --help"
+    message = str(error).strip().partition("\nConfig search path:")[0].replace("\t", "  ")
+    if choice := re.search(r"Could not find '([^']+)/([^'/]+)'\s+Available options in '[^']+':(.*)", message, re.DOTALL):
+        group, name, choices = choice.group(1), choice.group(2), choice.group(3).split()
+        return f"{group}={name}: no such choice.{_did_you_mean(name, choices)}\nIt can be {', '.join(choices)}."
+    if key := re.search(r"Could not override '([^']+)'", message):
+        name = key.group(1).partition("@")[0]
+        chosen = [a for a in arguments if "=" in a and not a.startswith(("-", "hydra"))]
+        hint = _did_you_mean(name, list(dict.fromkeys(_names(chosen))))
+        return f"{name}: no such key or group.{hint}\nAll of them: python -m lit_dl.train --help"
+    cause = error.__cause__
+    return f"{message}\n{cause}" if cause is not None and str(cause) not in message else message
+
+
+def _did_you_mean(name: str, names: list[str]) -> str:
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.7) or _same_ending(name, names)
+    return f" Did you mean {' or '.join(near)}?" if near else ""
 
 
 def _names(overrides: list[str]) -> Iterator[str]:
@@ -69,7 +74,8 @@ def _names(overrides: list[str]) -> Iterator[str]:
                 continue  # the one that is being explained, or another bad one
         cfg = compose("train", good, return_hydra_config=True)
     yield from (group for group in cfg.hydra.runtime.choices if not group.startswith("hydra/"))
-    del cfg["hydra"]
+    with open_dict(cfg):
+        del cfg["hydra"]
     yield from _dotted(OmegaConf.to_container(cfg, resolve=False))
 
 
@@ -99,7 +105,8 @@ def _number(cfg: DictConfig, key: str, least: float, most: float = math.inf, lea
     value = OmegaConf.select(cfg, key)
     if value is None and "." in key:
         return  # an optimizer of the user's own that has no such argument
-    allowed = f"from {least:g} to {most:g}" if most < math.inf else f"{'from' if least_included else 'above'} {least:g}"
+    allowed = f"from {least:g} to {most:g}" if most < math.inf else f"from {least:g} up"
+    allowed = allowed if least_included else f"above {least:g}"
     number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     if not number or not least <= value <= most or (value == least and not least_included):
         raise ValueError(f"{key}={value}: it must be a number {allowed}")

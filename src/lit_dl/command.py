@@ -18,7 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from lit_dl import records
 from lit_dl.checks import explain
-from lit_dl.console import log, say_error
+from lit_dl.console import console, log, say_error
 
 OK, FAILURE, WRONG_COMMAND, INTERRUPTED = 0, 1, 2, 130  # exit codes
 FULL_ERROR = "HYDRA_FULL_ERROR"  # a user who sets it to 1 gets the stack trace
@@ -38,6 +38,7 @@ def run_command(job: Job, arguments: Sequence[str] | None = None) -> int:
     """
     OmegaConf.register_new_resolver("run_name", lambda experiment: experiment or "train", replace=True)
     OmegaConf.register_new_resolver("file_name", _file_name, replace=True)
+    OmegaConf.register_new_resolver("new_folder", _new_folder, replace=True, use_cache=True)
     codes: list[int] = []
     typed = list(sys.argv[1:] if arguments is None else arguments)
 
@@ -80,16 +81,18 @@ def command_errors(where: str) -> Iterator[None]:
 
 def _do(job: Job, cfg: DictConfig) -> int:
     folder = Path(HydraConfig.get().runtime.output_dir)
+    in_sweep = HydraConfig.get().mode == RunMode.MULTIRUN
+    if in_sweep:
+        console.rule(f"job {HydraConfig.get().job.num}: {HydraConfig.get().job.override_dirname}", style="dim")
     try:
         job(cfg, folder)
         return OK
     except CommandError as error:
-        if HydraConfig.get().mode == RunMode.MULTIRUN:
-            records.write(
-                records.Record("failed", str(error), overrides=list(HydraConfig.get().overrides.task)), folder
-            )
         code = _say(error, str(error), WRONG_COMMAND)
-        if HydraConfig.get().mode == RunMode.RUN:
+        if in_sweep:
+            overrides = list(HydraConfig.get().overrides.task)
+            records.write(records.Record("failed", str(error), overrides=overrides), folder)
+        else:
             _withdraw(folder)
         return code
     except OSError as error:
@@ -146,6 +149,19 @@ def _expand_resume(arguments: list[str]) -> list[str]:
 def _file_name(overrides: str) -> str:
     """Overrides as part of a folder's name, for any file system."""
     return re.sub(r"[^\w.=+-]+", "_", overrides.replace("/", "-"))[:NAME_LENGTH].strip("_.")
+
+
+def _new_folder(path: str) -> str:
+    """Make a folder of that name or, where another run has begun in the same second, with a number behind it."""
+    for name in (path, *(f"{path}_{number}" for number in range(2, 1000))):
+        try:
+            Path(name).mkdir(parents=True)
+            return name
+        except FileExistsError:
+            continue
+        except OSError:
+            break  # Hydra meets the same error, and it is told from there
+    return path
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from rich.text import Text
 from lit_dl.records import Record
 
 log = logging.getLogger("lit_dl")
+log.addHandler(logging.NullHandler())  # until Hydra sets up train.log, a message is for the terminal alone
 console = Console(highlight=False)
 error_console = Console(stderr=True, highlight=False)
 

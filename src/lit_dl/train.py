@@ -88,9 +88,9 @@ def job(cfg: DictConfig, folder: Path) -> None:
     except CommandError:
         raise
     except BaseException as error:
-        stopped = isinstance(error, KeyboardInterrupt)
-        record.status = "interrupted" if stopped else "failed"
-        record.stop_reason = "stopped by the user" if stopped else str(error) or type(error).__name__
+        interrupted = isinstance(error, KeyboardInterrupt)
+        record.status = "interrupted" if interrupted else "failed"
+        record.stop_reason = "stopped by the user" if interrupted else str(error) or type(error).__name__
         _conclude(cfg, run, folder, record)
         raise
 
@@ -253,8 +253,8 @@ def _facts(cfg: DictConfig, run: Run, folder: Path) -> dict[str, str]:
     device, world = run.trainer.strategy.root_device, run.trainer.world_size
     decay = cfg.optimizer.get("weight_decay")
     return {
-        "data": f"{data.name}: {sizes['train']:,} training, {sizes['val']:,} validation, {sizes['test']:,} test "
-        f"samples of {shape}, {data.num_classes} classes; batch size {cfg.data.batch_size}",
+        "data": f"{data.name}: {sizes['train']:,} training, {sizes['val']:,} validation, {sizes['test']:,} test samples"
+        f" of {shape}, {data.num_classes} classes; batch size {cfg.data.batch_size}",
         "model": f"{choices['model']}, {parameters:,} parameters; activation {choices['activation']}, init {choices['init']}",
         "optimizer": f"{choices['optimizer']}, lr {cfg.optimizer.get('lr')}"
         + (f", weight decay {decay:g}" if decay else "")
@@ -291,9 +291,11 @@ def _conclude(cfg: DictConfig, run: Run, folder: Path, record: records.Record) -
     best = Path(records.CHECKPOINTS) / f"{records.BEST}.ckpt"
     record.best_checkpoint = str(best) if (folder / best).is_file() else None
     record.environment = records.environment(str(trainer.strategy.root_device))
-    _log_result(cfg, run, folder, record)
+    if record.steps:
+        _log_result(cfg, run, folder, record)
     records.write(record, folder)
-    say(result_block(record, folder))
+    if record.steps:
+        say(result_block(record, folder))
 
 
 def _log_result(cfg: DictConfig, run: Run, folder: Path, record: records.Record) -> None:

@@ -51,11 +51,11 @@ class InMemoryData(LightningDataModule, ABC):
     ) -> None:
         super().__init__()
         if batch_size != "full":
-            check_count("batch_size", batch_size, " or full")
+            check_count("batch_size", batch_size, ", or full")
         if not _is_number(val_fraction) or not 0 < val_fraction < 1:
             raise ValueError(f"val_fraction is {val_fraction!r}; it must lie between 0 and 1, both excluded")
         if train_size is not None:
-            check_count("train_size", train_size, " or null for all")
+            check_count("train_size", train_size, ", or null for all")
         check_count("split_seed", split_seed, least=0)
         self.batch_size = batch_size
         self.val_fraction = val_fraction

@@ -75,8 +75,8 @@ def _answering(mirrors: Sequence[str], name: str) -> list[str]:
         errors[mirror] = error
     quick = [mirror for mirror in mirrors if errors.get(mirror) == ""]
     if not quick:
-        said = "; ".join(f"{mirror}: {errors.get(mirror, 'no answer')}" for mirror in mirrors)
-        raise ConnectionError(f"no mirror answered within {ANSWER_SECONDS:g} s ({said})")
+        said = "; ".join(dict.fromkeys(errors.get(mirror, "no answer") for mirror in mirrors))
+        raise ConnectionError(f"none of {len(mirrors)} mirrors answered within {ANSWER_SECONDS:g} s ({said})")
     return quick + [mirror for mirror in mirrors if mirror not in errors]  # the slow ones may serve as a reserve
 
 
