@@ -129,9 +129,8 @@ def main() -> None:
             if round_number > 0:  # the first warms up
                 seconds[program.__name__].append(taken)
     base = statistics.median(seconds["raw"])
-    print(
-        f"{options.data}, {data.sizes()['train']:,} samples, {torch.get_num_threads()} threads, torch {torch.__version__}"
-    )
+    samples, threads = data.sizes()["train"], torch.get_num_threads()
+    print(f"{options.data}, {samples:,} samples, {threads} threads, torch {torch.__version__}")
     for name, taken in seconds.items():
         middle = statistics.median(taken)
         spread = f"{min(taken):.3f} to {max(taken):.3f}"

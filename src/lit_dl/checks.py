@@ -43,7 +43,9 @@ def explain(error: BaseException, arguments: Sequence[str]) -> str:
     For a choice that does not exist it lists the choices, for a key that does not exist it names the nearest ones.
     """
     message = str(error).strip().partition("\nConfig search path:")[0].replace("\t", "  ")
-    if choice := re.search(r"Could not find '([^']+)/([^'/]+)'\s+Available options in '[^']+':(.*)", message, re.DOTALL):
+    if choice := re.search(
+        r"Could not find '([^']+)/([^'/]+)'\s+Available options in '[^']+':(.*)", message, re.DOTALL
+    ):
         group, name, choices = choice.group(1), choice.group(2), choice.group(3).split()
         return f"{group}={name}: no such choice.{_did_you_mean(name, choices)}\nIt can be {', '.join(choices)}."
     if key := re.search(r"Could not override '([^']+)'", message):

@@ -69,7 +69,7 @@ def run_command(job: Job, arguments: Sequence[str] | None = None) -> int:
 
 @contextmanager
 def command_errors(where: str) -> Iterator[None]:
-    """Turn what goes wrong while objects are built from the config into a ``CommandError`` that begins with ``where``."""
+    """Turn what goes wrong while objects are built from the config into a CommandError that begins with ``where``."""
     from lightning.fabric.utilities.exceptions import MisconfigurationException
 
     try:

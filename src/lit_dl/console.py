@@ -22,7 +22,7 @@ COLOURS = {"completed": "green", "early_stopped": "green", "diverged": "red", "i
 
 def say(content: RenderableType) -> None:
     """Print on the terminal, and into train.log as plain text."""
-    console.print(content)
+    console.print(content, soft_wrap=True)  # the terminal wraps long lines, so that a path can be copied
     plain = Console(file=StringIO(), width=120, color_system=None)
     plain.print(content)
     log.info("\n%s", plain.file.getvalue().rstrip())  # type: ignore[attr-defined]  # it is the StringIO above
@@ -37,16 +37,14 @@ def say_error(message: str) -> None:
 
 def start_block(facts: Mapping[str, str], layers: Sequence[tuple[str, str, int]]) -> Group:
     """The facts of a run, then its layers with output shape and number of parameters."""
-    head = Table.grid(padding=(0, 2))
-    for name, value in facts.items():
-        head.add_row(Text(name, style="bold"), value)
+    head = [Text.assemble((f"{name:<12}", "bold"), value) for name, value in facts.items()]
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("layer")
     table.add_column("output", justify="right")
     table.add_column("parameters", justify="right")
     for name, shape, count in layers:
         table.add_row(name, shape, f"{count:,}" if count else "")
-    return Group(head, "", table, "")
+    return Group(*head, "", table, "")
 
 
 def result_block(record: Record, folder: Path) -> Group:
@@ -62,7 +60,7 @@ def result_block(record: Record, folder: Path) -> Group:
         (record.status.replace("_", " "), f"bold {COLOURS[record.status]}"), f": {record.stop_reason}"
     )
     effort = f"{record.epochs} epochs, {record.steps:,} steps, {record.seconds:.1f} s"
-    shown = _relative(folder)
+    shown = relative(folder)
     return Group(
         "",
         table,
@@ -78,6 +76,6 @@ def _decimals(value: float | None) -> str:
     return "not finite" if value is None else f"{value:.4f}"
 
 
-def _relative(folder: Path) -> str:
+def relative(folder: Path) -> str:
     """As the user would type it."""
     return str(folder.relative_to(Path.cwd())) if folder.is_relative_to(Path.cwd()) else str(folder)

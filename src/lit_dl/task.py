@@ -28,9 +28,6 @@ class Classifier(LightningModule):
     They are summed on the device. While training the sums are read at every logged step, which gives the logger the
     mean since the last reading, and at the end of the epoch, which gives callbacks the mean over the epoch.
 
-    A scheduler that needs the length of the training (OneCycleLR, CosineAnnealingLR) advances at every step, any other
-    after every epoch.
-
     Args:
         network: (B, *in_shape) to logits (B, num_classes).
         optimizer: makes the optimizer from the parameters.
@@ -88,13 +85,9 @@ class Classifier(LightningModule):
         optimizer = self.optimizer(self.parameters())
         if self.scheduler is None:
             return optimizer
-        lengths = [name for name in LENGTHS if name in inspect.signature(self.scheduler).parameters]
-        steps = self.trainer.estimated_stepping_batches
-        if lengths and not math.isfinite(steps):
-            raise ValueError("this scheduler needs the length of the training: set trainer.max_epochs")
-        scheduler = self.scheduler(optimizer, **{name: int(steps) for name in lengths})
-        plan = {"interval": "step" if lengths else "epoch", "monitor": "val/loss", "strict": False}
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, **plan}}
+        scheduler, interval = make_scheduler(self.scheduler, optimizer, self.trainer.estimated_stepping_batches)
+        plan = {"scheduler": scheduler, "interval": interval, "monitor": "val/loss", "strict": False}
+        return {"optimizer": optimizer, "lr_scheduler": plan}
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """The objective of a batch."""
@@ -194,6 +187,25 @@ class Classifier(LightningModule):
     def _to_loggers(self, values: dict[str, float]) -> None:
         for logger in self.loggers:
             logger.log_metrics(values, step=self.trainer.global_step)
+
+
+def make_scheduler(recipe: Callable[..., Any], optimizer: Optimizer, steps: float) -> tuple[Any, str]:
+    """A learning-rate scheduler, and whether it advances every ``"step"`` or every ``"epoch"``.
+
+    One that asks for the length of the training (OneCycleLR, CosineAnnealingLR) gets it in steps and advances at every
+    step, any other after every epoch.
+
+    Args:
+        recipe: makes the scheduler from the optimizer.
+        steps: of the optimizer in the whole training; infinite for one without end.
+
+    Raises:
+        ValueError: if the scheduler needs the length of a training without end.
+    """
+    lengths = [name for name in LENGTHS if name in inspect.signature(recipe).parameters]
+    if lengths and not math.isfinite(steps):
+        raise ValueError("this schedule needs the length of the training; set trainer.max_epochs or trainer.max_steps")
+    return recipe(optimizer, **{name: int(steps) for name in lengths}), "step" if lengths else "epoch"
 
 
 class Sums:

@@ -9,27 +9,18 @@ import signal
 import sys
 import time
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from lit_dl import records
+from lit_dl.build import Run, build
 from lit_dl.checks import check_values
 from lit_dl.command import CommandError, command_errors, run_command
-from lit_dl.console import console, result_block, say, start_block
-
-if TYPE_CHECKING:
-    from lightning.pytorch import Trainer
-    from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
-
-    from lit_dl.data.base import InMemoryData
-    from lit_dl.models.summary import Row
-    from lit_dl.task import Classifier
+from lit_dl.console import console, relative, result_block, say, start_block
 
 # Lightning's remarks on what is meant so here: data in memory needs no workers, metrics are reduced before they are
 # logged, a resumed run finds its own checkpoints, a short run has few steps to log. The last is between it and torch.
@@ -41,18 +32,6 @@ KNOWN_REMARKS = (
     ".*Trainer.test.*DistributedSampler.*|.*DistributedSampler.*Trainer.*",
     ".*isinstance.treespec, LeafSpec.*",
 )
-
-
-@dataclass
-class Run:
-    """What a config is built into."""
-
-    data: "InMemoryData"
-    task: "Classifier"
-    trainer: "Trainer"
-    best: "ModelCheckpoint | None"  # None with trainer.enable_checkpointing=false
-    early_stopping: "EarlyStopping | None"
-    layers: "list[Row]"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -95,43 +74,6 @@ def job(cfg: DictConfig, folder: Path) -> None:
         raise
 
 
-def build(cfg: DictConfig, folder: Path) -> Run:
-    """The objects that a config names, with fresh weights from ``cfg.seed``.
-
-    Raises:
-        CommandError: if they cannot be built so.
-    """
-    from lightning.pytorch import seed_everything
-
-    from lit_dl.models import initialize
-    from lit_dl.models.summary import layer_table
-    from lit_dl.task import Classifier
-
-    seed_everything(cfg.seed, verbose=False)
-    with command_errors("data"):
-        data = _recipe(cfg.data)()
-    with command_errors("model"):
-        network = _recipe(cfg.model)(
-            in_shape=data.in_shape, num_classes=data.num_classes, activation=_recipe(cfg.activation)
-        )
-        layers = layer_table(network, data.in_shape)
-    with command_errors("init"):
-        initialize(network, _recipe(cfg.init) if cfg.init is not None else None)
-    with command_errors("optimizer"):
-        optimizer = _recipe(cfg.optimizer)
-        optimizer(network.parameters())  # its arguments are checked now, not when training has begun
-    with command_errors("loss"):
-        loss = _recipe(cfg.loss)()
-    scheduler = _recipe(cfg.scheduler) if cfg.scheduler is not None else None
-    task = Classifier(network, optimizer, scheduler, loss, cfg.l1)
-    if cfg.compile:
-        network.compile()  # in place, so that checkpoints have the same names
-    early_stopping = _early_stopping(cfg)
-    best = _best_checkpoint(cfg, folder, early_stopping)
-    trainer = _trainer(cfg, folder, [callback for callback in (early_stopping, best) if callback is not None])
-    return Run(data, task, trainer, best, early_stopping, layers)
-
-
 def fit(run: Run, record: records.Record, checkpoint: Path | None) -> None:
     """Train, from a checkpoint if one is given, and record how it went.
 
@@ -159,12 +101,6 @@ def test(run: Run, record: records.Record) -> None:
     run.trainer.test(run.task, datamodule=run.data, verbose=False)
 
 
-def _recipe(node: DictConfig) -> Callable[..., Any]:
-    """What a config node names, with its arguments bound; to be called with the objects that no config can hold."""
-    recipe: Callable[..., Any] = instantiate(node, _partial_=True, _convert_="all")
-    return recipe
-
-
 def _quiet() -> None:
     """Leave the terminal to what lit_dl says: Lightning's info lines and the remarks that do not apply here go."""
     from lightning.pytorch.utilities import rank_zero_only
@@ -174,75 +110,6 @@ def _quiet() -> None:
     for remark in KNOWN_REMARKS:
         warnings.filterwarnings("ignore", remark)
     console.quiet = getattr(rank_zero_only, "rank", 0) != 0
-
-
-def _early_stopping(cfg: DictConfig) -> "EarlyStopping | None":
-    if cfg.early_stopping is None:
-        return None
-    from lit_dl.task import MONITORS
-
-    monitor, mode = cfg.early_stopping.monitor, cfg.early_stopping.mode
-    if monitor not in MONITORS:
-        raise CommandError(f"early_stopping.monitor={monitor}: no such metric. It can be {', '.join(MONITORS)}")
-    if mode is None:
-        mode = "max" if monitor.endswith("acc") else "min"
-    with command_errors("early_stopping"):
-        # Validation comes before the end of the training epoch, and with it what train/* was over that epoch.
-        return _recipe(cfg.early_stopping)(mode=mode, check_on_train_epoch_end=monitor.startswith("train"))
-
-
-def _best_checkpoint(cfg: DictConfig, folder: Path, early_stopping: "EarlyStopping | None") -> "ModelCheckpoint | None":
-    if not cfg.trainer.enable_checkpointing:
-        return None
-    from lightning.pytorch.callbacks import ModelCheckpoint
-
-    validates = cfg.trainer.limit_val_batches != 0
-    return ModelCheckpoint(
-        dirpath=folder / records.CHECKPOINTS,
-        filename=records.BEST,
-        monitor=early_stopping.monitor if early_stopping is not None else "val/loss" if validates else None,
-        mode=early_stopping.mode if early_stopping is not None else "min",
-        save_last=True,
-        every_n_epochs=cfg.trainer.check_val_every_n_epoch,
-        save_on_train_epoch_end=True,
-        enable_version_counter=False,
-    )
-
-
-def _trainer(cfg: DictConfig, folder: Path, callbacks: list[Any]) -> "Trainer":
-    from lit_dl.progress import EpochProgress
-
-    _check_accelerator(cfg.trainer.accelerator)
-    if cfg.diagnostics is not None:
-        with command_errors("diagnostics"):
-            callbacks.append(_recipe(cfg.diagnostics)())
-    if cfg.trainer.enable_progress_bar:
-        callbacks.append(EpochProgress())
-    logger: Any = False
-    if cfg.logger is not None:
-        with command_errors("logger"):
-            logger = _recipe(cfg.logger)(save_dir=str(folder))
-    with command_errors("trainer"):
-        trainer: Trainer = _recipe(cfg.trainer)(
-            callbacks=callbacks,
-            logger=logger,
-            default_root_dir=str(folder),
-            enable_progress_bar=False,
-            enable_model_summary=False,
-        )
-    return trainer
-
-
-def _check_accelerator(name: str) -> None:
-    from lightning.pytorch.accelerators import AcceleratorRegistry
-
-    known = sorted(AcceleratorRegistry.available_accelerators())
-    usable = [known_name for known_name in known if AcceleratorRegistry[known_name]["accelerator"].is_available()]
-    choices = f"Here it can be auto, {', '.join(usable)}" + (", gpu" if {"cuda", "mps"} & set(usable) else "")
-    if name not in known and name not in ("auto", "gpu"):
-        raise CommandError(f"trainer.accelerator={name}: no accelerator of Lightning. {choices}")
-    if name not in usable and name != "auto" and not (name == "gpu" and {"cuda", "mps"} & set(usable)):
-        raise CommandError(f"trainer.accelerator={name}: torch finds none on this machine. {choices}")
 
 
 def _facts(cfg: DictConfig, run: Run, folder: Path) -> dict[str, str]:
@@ -255,12 +122,13 @@ def _facts(cfg: DictConfig, run: Run, folder: Path) -> dict[str, str]:
     return {
         "data": f"{data.name}: {sizes['train']:,} training, {sizes['val']:,} validation, {sizes['test']:,} test samples"
         f" of {shape}, {data.num_classes} classes; batch size {cfg.data.batch_size}",
-        "model": f"{choices['model']}, {parameters:,} parameters; activation {choices['activation']}, init {choices['init']}",
+        "model": f"{choices['model']}, {parameters:,} parameters; activation {choices['activation']}, "
+        f"init {choices['init']}",
         "optimizer": f"{choices['optimizer']}, lr {cfg.optimizer.get('lr')}"
         + (f", weight decay {decay:g}" if decay else "")
         + (f"; scheduler {choices['scheduler']}" if cfg.scheduler is not None else ""),
         "device": f"{device}" + (f", {world} processes" if world > 1 else ""),
-        "run folder": str(folder),
+        "run folder": relative(folder),
     }
 
 

@@ -143,7 +143,7 @@ def read_idx(content: bytes) -> Tensor:
     Raises:
         ValueError: if the content is no such file.
     """
-    if content[:3] != b"\x00\x00\x08" or len(content) < 4 + 4 * content[3]:
+    if content[:3] != b"\x00\x00\x08" or len(content) < 4 or len(content) < 4 + 4 * content[3]:
         raise ValueError(f"not an IDX file of unsigned bytes: it begins with {content[:4].hex(' ')}")
     start = 4 + 4 * content[3]
     shape = [int.from_bytes(content[at : at + 4], "big") for at in range(4, start, 4)]

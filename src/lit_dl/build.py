@@ -1,0 +1,135 @@
+"""From a config to the objects of a run: the one place that calls Hydra's ``instantiate``."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from lit_dl.command import CommandError, command_errors
+
+if TYPE_CHECKING:
+    from lightning.pytorch import Trainer
+    from lightning.pytorch.callbacks import EarlyStopping
+
+    from lit_dl.checkpoints import BestAndLast
+    from lit_dl.data.base import InMemoryData
+    from lit_dl.models.summary import Row
+    from lit_dl.task import Classifier
+
+
+@dataclass
+class Run:
+    """What a config is built into."""
+
+    data: "InMemoryData"
+    task: "Classifier"
+    trainer: "Trainer"
+    best: "BestAndLast | None"  # None with trainer.enable_checkpointing=false
+    early_stopping: "EarlyStopping | None"
+    layers: "list[Row]"
+
+
+def build(cfg: DictConfig, folder: Path) -> Run:
+    """The objects that a config names, with fresh weights from ``cfg.seed``.
+
+    Raises:
+        CommandError: if they cannot be built so.
+    """
+    from lightning.pytorch import seed_everything
+
+    from lit_dl.checkpoints import BestAndLast
+    from lit_dl.models import initialize
+    from lit_dl.models.summary import layer_table
+    from lit_dl.task import Classifier, make_scheduler
+
+    seed_everything(cfg.seed, verbose=False)
+    with command_errors("data"):
+        data = _recipe(cfg.data)()
+    with command_errors("model"):
+        network = _recipe(cfg.model)(
+            in_shape=data.in_shape, num_classes=data.num_classes, activation=_recipe(cfg.activation)
+        )
+        layers = layer_table(network, data.in_shape)
+    with command_errors("init"):
+        initialize(network, _recipe(cfg.init) if cfg.init is not None else None)
+    with command_errors("optimizer"):
+        optimizer = _recipe(cfg.optimizer)
+        trial = optimizer(network.parameters())  # checks the arguments now, not when training has begun
+    with command_errors("scheduler"):
+        scheduler = _recipe(cfg.scheduler) if cfg.scheduler is not None else None
+        endless = cfg.trainer.max_epochs == -1 and cfg.trainer.max_steps == -1
+        if scheduler is not None:
+            make_scheduler(scheduler, trial, math.inf if endless else 1)
+    with command_errors("loss"):
+        loss = _recipe(cfg.loss)()
+    task = Classifier(network, optimizer, scheduler, loss, cfg.l1)
+    if cfg.compile:
+        network.compile()  # in place, so that checkpoints have the same names
+    early_stopping = _early_stopping(cfg)
+    best = None
+    if cfg.trainer.enable_checkpointing:
+        watched = ("val/loss", "min") if early_stopping is None else (early_stopping.monitor, early_stopping.mode)
+        best = BestAndLast(folder, *watched)
+    trainer = _trainer(cfg, folder, [callback for callback in (early_stopping, best) if callback is not None])
+    return Run(data, task, trainer, best, early_stopping, layers)
+
+
+def _recipe(node: DictConfig) -> Callable[..., Any]:
+    """What a config node names, with its arguments bound; to be called with the objects that no config can hold."""
+    recipe: Callable[..., Any] = instantiate(node, _partial_=True, _convert_="all")
+    return recipe
+
+
+def _early_stopping(cfg: DictConfig) -> "EarlyStopping | None":
+    if cfg.early_stopping is None:
+        return None
+    from lit_dl.task import MONITORS
+
+    monitor, mode = cfg.early_stopping.monitor, cfg.early_stopping.mode
+    if monitor not in MONITORS:
+        raise CommandError(f"early_stopping.monitor={monitor}: no such metric. It can be {', '.join(MONITORS)}")
+    if mode is None:
+        mode = "max" if monitor.endswith("acc") else "min"
+    with command_errors("early_stopping"):
+        # Validation comes before the end of the training epoch, and with it what train/* was over that epoch.
+        return _recipe(cfg.early_stopping)(mode=mode, check_on_train_epoch_end=monitor.startswith("train"))
+
+
+def _trainer(cfg: DictConfig, folder: Path, callbacks: list[Any]) -> "Trainer":
+    from lit_dl.progress import EpochProgress
+
+    _check_accelerator(cfg.trainer.accelerator)
+    if cfg.diagnostics is not None:
+        with command_errors("diagnostics"):
+            callbacks.append(_recipe(cfg.diagnostics)())
+    if cfg.trainer.enable_progress_bar:
+        callbacks.append(EpochProgress())
+    logger: Any = False
+    if cfg.logger is not None:
+        with command_errors("logger"):
+            logger = _recipe(cfg.logger)(save_dir=str(folder))
+    with command_errors("trainer"):
+        trainer: Trainer = _recipe(cfg.trainer)(
+            callbacks=callbacks,
+            logger=logger,
+            default_root_dir=str(folder),
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+    return trainer
+
+
+def _check_accelerator(name: str) -> None:
+    from lightning.pytorch.accelerators import AcceleratorRegistry
+
+    known = sorted(AcceleratorRegistry.available_accelerators())
+    usable = [known_name for known_name in known if AcceleratorRegistry[known_name]["accelerator"].is_available()]
+    choices = f"Here it can be auto, {', '.join(usable)}" + (", gpu" if {"cuda", "mps"} & set(usable) else "")
+    if name not in known and name not in ("auto", "gpu"):
+        raise CommandError(f"trainer.accelerator={name}: no accelerator of Lightning. {choices}")
+    if name not in usable and name != "auto" and not (name == "gpu" and {"cuda", "mps"} & set(usable)):
+        raise CommandError(f"trainer.accelerator={name}: torch finds none on this machine. {choices}")

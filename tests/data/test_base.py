@@ -1,0 +1,129 @@
+"""The split, the normalisation and the batches."""
+
+import pytest
+import torch
+from torch.utils.data import TensorDataset
+
+from lit_dl.data import Digits, Spiral
+from lit_dl.data.base import Batches, InMemoryData
+
+
+class Ramp(InMemoryData):
+    """Sample i is the image of two 1x2 channels (i, 2 i) and (7, 7); the test set is far away from the pool."""
+
+    name = "ramp"
+    in_shape = (2, 1, 2)
+    num_classes = 2
+
+    def load_pool(self):
+        return ramp(100), torch.arange(100) % 2
+
+    def load_test(self):
+        return ramp(10) + 1000, torch.arange(10) % 2
+
+
+def ramp(count: int) -> torch.Tensor:
+    numbers = torch.arange(count, dtype=torch.float32)
+    varying = torch.stack([numbers, 2 * numbers], dim=1)
+    return torch.stack([varying, torch.full((count, 2), 7.0)], dim=1).unsqueeze(2)
+
+
+def ready(data: InMemoryData) -> InMemoryData:
+    data.prepare_data()
+    data.setup()
+    return data
+
+
+def test_the_split_is_disjoint_covers_the_pool_and_follows_its_own_seed():
+    train, val = Ramp(val_fraction=0.25).split(100)
+    assert len(val) == 25
+    assert sorted([*train.tolist(), *val.tolist()]) == list(range(100))
+    same = Ramp(val_fraction=0.25, shuffle_seed=5).split(100)
+    other = Ramp(val_fraction=0.25, split_seed=1).split(100)
+    assert torch.equal(train, same[0])
+    assert not torch.equal(train, other[0])
+
+
+def test_normalisation_is_measured_on_the_training_part_alone():
+    data = ready(Ramp(val_fraction=0.3, train_size=40))
+    rows = data.split(100)[0][:40]
+    values = [value for row in rows.tolist() for value in (row, 2 * row)]
+    mean = sum(values) / len(values)
+    std = (sum((value - mean) ** 2 for value in values) / len(values)) ** 0.5
+    inputs = data.train_set.tensors[0]
+    for sample, row in zip(inputs, rows.tolist(), strict=True):
+        assert sample[0].flatten().tolist() == pytest.approx([(row - mean) / std, (2 * row - mean) / std], abs=1e-5)
+    assert data.test_set.tensors[0][0, 0, 0, 0].item() == pytest.approx((1000 - mean) / std, rel=1e-5)
+
+
+def test_a_constant_channel_stays_finite():
+    assert torch.equal(ready(Ramp()).train_set.tensors[0][:, 1], torch.zeros(90, 1, 2))
+
+
+def test_without_normalisation_values_stay():
+    data = ready(Ramp(normalize=False))
+    assert torch.equal(data.train_set.tensors[0], ramp(100)[data.split(100)[0]])
+
+
+def test_train_size_takes_the_first_of_the_shuffled_training_part():
+    small, all_of_it = ready(Digits(train_size=50)), ready(Digits())
+    assert torch.equal(small.train_set.tensors[1], all_of_it.train_set.tensors[1][:50])
+    assert small.sizes() == {"train": 50, "val": 150, "test": 297}
+
+
+def test_the_fingerprint_names_what_is_trained_on():
+    assert ready(Digits()).sha256 == ready(Digits(batch_size=7, shuffle_seed=3)).sha256
+    assert len({ready(Digits(**change)).sha256 for change in ({}, {"split_seed": 1}, {"train_size": 50})}) == 3
+
+
+def test_a_loader_gives_each_training_sample_once_in_batches_of_the_size_asked_for():
+    data = ready(Ramp(batch_size=32, normalize=False))
+    batches = list(data.train_dataloader())
+    assert [len(labels) for _, labels in batches] == [32, 32, 26]
+    seen = torch.cat([inputs[:, 0, 0, 0] for inputs, _ in batches])
+    assert sorted(seen.tolist()) == sorted(data.split(100)[0].tolist())
+    assert [len(labels) for _, labels in ready(Ramp(batch_size="full")).train_dataloader()] == [90]
+
+
+def test_labels_stay_with_their_inputs():
+    for inputs, labels in ready(Ramp(batch_size=32, normalize=False)).train_dataloader():
+        assert torch.equal(inputs[:, 0, 0, 0].long() % 2, labels)
+
+
+def samples(count: int) -> TensorDataset:
+    return TensorDataset(torch.arange(count))
+
+
+@pytest.mark.parametrize(("count", "world_size"), [(1350, 2), (1351, 2), (129, 2), (10, 3), (128, 4), (131, 4)])
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_over_all_ranks_each_row_comes_once_in_equally_many_batches(count, world_size, shuffle):
+    ranks = [
+        list(Batches(samples(count), 32, shuffle=shuffle, seed=3, rank=rank, world_size=world_size))
+        for rank in range(world_size)
+    ]
+    assert sorted(row for batches in ranks for rows in batches for row in rows.tolist()) == list(range(count))
+    assert len({len(batches) for batches in ranks}) == 1
+    assert all(len(rows) > 0 for batches in ranks for rows in batches)
+
+
+def test_the_order_is_new_each_epoch_and_seed_and_the_same_when_asked_again():
+    def order(seed: int, epoch: int) -> list[int]:
+        batches = Batches(samples(50), 8, shuffle=True, seed=seed)
+        batches.set_epoch(epoch)
+        return [row for rows in batches for row in rows.tolist()]
+
+    assert order(0, 0) == order(0, 0)
+    orders = [order(seed, epoch) for seed in range(3) for epoch in range(3)]
+    assert len({tuple(rows) for rows in orders}) == 9
+
+
+def test_batches_draw_nothing_from_the_global_random_numbers():
+    data = ready(Spiral(batch_size=64))
+    before = torch.get_rng_state()
+    assert len(list(data.train_dataloader())) == 43
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_more_processes_than_samples_are_refused():
+    with pytest.raises(ValueError, match="2 samples cannot be shared among 3 processes"):
+        Batches(samples(2), 32, shuffle=True, seed=0, world_size=3)

@@ -1,0 +1,123 @@
+"""What goes wrong is said in one message, with the right exit code, and nothing is left behind."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+WRONG = [
+    ("optimizer=admm", ["optimizer=admm", "adam", "rmsprop", "sgd"]),
+    ("experiment=mnst_mlp", ["Did you mean mnist_mlp"]),
+    ("optimizer.lrr=1", ["optimizer.lrr", "Did you mean optimizer.lr"]),
+    ("optimiser=adam", ["optimiser", "Did you mean optimizer"]),
+    ("trainer.max_epoch=3", ["trainer.max_epoch", "trainer.max_epochs"]),
+    ("lr=0.1", ["lr", "optimizer.lr"]),
+    ("dropout=1.5", ["dropout=1.5", "from 0 to 1"]),
+    ("optimizer.lr=-1", ["optimizer.lr=-1", "above 0"]),
+    ("optimizer.lr=nan", ["optimizer.lr=nan", "above 0"]),
+    ("optimizer.weight_decay=-1", ["optimizer.weight_decay=-1", "from 0 up"]),
+    ("l1=inf", ["l1=inf", "from 0 up"]),
+    ("compile=2", ["compile=2", "true or false"]),
+    ("seed=abc", ["seed=abc", "whole number", "4294967295"]),
+    ("seed=-1", ["seed=-1", "from 0"]),
+    ("trainer.max_epochs=-5", ["trainer.max_epochs=-5", "-1 for no limit"]),
+    ("data.batch_size=0", ["batch_size is 0", "from 1 up, or full"]),
+    ("data.batch_size=all", ["batch_size is 'all'", "full"]),
+    ("data.val_fraction=1.0", ["val_fraction is 1.0", "between 0 and 1"]),
+    ("data.train_size=1351", ["1,351", "1,350 training samples"]),
+    ("data.split_seed=-1", ["split_seed is -1"]),
+    ("model.hidden=[0]", ["hidden is [0]", "from 1 up"]),
+    ("model.hidden=100", ["hidden is 100", "list of widths"]),
+    ("model.norm=group", ["norm is 'group'", "batch, layer or null"]),
+    ("model=cnn data=spiral", ["CNN", "(2,)", "model=mlp", "data=digits"]),
+    ("model=cnn model.channels=[4,4,4,4]", ["4 blocks", "8x8"]),
+    ("model=cnn model.pool=min", ["pool is 'min'", "max or avg"]),
+    ("trainer.accelerator=banana", ["trainer.accelerator=banana", "auto, cpu"]),
+    ("trainer.accelerator=tpu", ["trainer.accelerator=tpu", "auto, cpu"]),
+    ("trainer.precision=7", ["trainer:", "7", "16-mixed"]),
+    ("trainer.precision=16-mixed trainer.gradient_clip_val=1", ["optimizer.fused=false"]),
+    ("early_stopping=on early_stopping.monitor=val/f1", ["val/f1", "val/loss, val/acc"]),
+    ("early_stopping=on early_stopping.mode=up", ["early_stopping:", "up"]),
+    ("scheduler=onecycle trainer.max_epochs=-1", ["scheduler:", "trainer.max_epochs"]),
+    ("+optimizer.foo=1", ["optimizer:", "foo"]),
+    ("resume=nowhere", ["resume=nowhere", "no run folder"]),
+]
+
+
+@pytest.mark.parametrize(("overrides", "words"), WRONG, ids=[overrides for overrides, _ in WRONG])
+def test_a_wrong_command_says_why_and_leaves_nothing(command, overrides, words):
+    data = [] if "data=" in overrides else ["data=digits"]
+    result = command(*data, *overrides.split())
+    assert result.code == 2
+    for word in words:
+        assert word in result.err
+    assert "Traceback" not in result.err
+    assert len(result.err.strip().splitlines()) <= 4
+    assert not Path("outputs").exists()
+
+
+def test_an_accelerator_that_is_not_there_names_what_is(command):
+    torch = pytest.importorskip("torch")
+    if torch.cuda.is_available() or torch.backends.mps.is_available():
+        pytest.skip("this machine has a GPU")
+    result = command("data=digits", "trainer.accelerator=gpu")
+    assert result.code == 2
+    assert "trainer.accelerator=gpu" in result.err
+    assert "auto, cpu" in result.err
+
+
+def test_a_full_trace_is_shown_on_request(command, monkeypatch):
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    result = command("data=digits", "model.hidden=[0]")
+    assert result.code == 2
+    assert "Traceback" in result.err
+
+
+def test_an_unwritable_run_folder_is_a_failure_with_the_way_out(command):
+    Path("outputs").write_text("a file where the folder should be")
+    result = command("data=digits")
+    assert result.code == 1
+    assert "cannot write the run folder" in result.err
+    assert "hydra.run.dir=DIR" in result.err
+    assert "Traceback" not in result.err
+
+
+def test_a_wrong_command_leaves_a_folder_with_other_files_alone(command):
+    Path("mine").mkdir()
+    Path("mine/notes.txt").write_text("keep")
+    assert command("data=digits", "model.hidden=[0]", "hydra.run.dir=mine").code == 2
+    assert [path.name for path in Path("mine").iterdir()] == ["notes.txt"]
+
+
+def test_two_runs_of_the_same_second_get_a_folder_each(command):
+    same_second = "hydra.run.dir='${new_folder:outputs/train/then}'"
+    for _ in range(2):
+        assert command("data=digits", "trainer.fast_dev_run=true", same_second).code == 0
+    assert {path.name for path in Path("outputs/train").iterdir()} == {"then", "then_2"}
+
+
+def test_a_job_that_cannot_begin_does_not_end_the_sweep(command):
+    result = command("-m", "data=digits", "trainer.max_epochs=1", "dropout=1.5,0.5")
+    assert result.code == 2
+    statuses = {path.parent.name[:1]: path.read_text() for path in Path("outputs").rglob("metrics.json")}
+    assert '"failed"' in statuses["0"]
+    assert '"completed"' in statuses["1"]
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--cfg", "job"], ["optimizer.lrr=1"], ["optimizer=admm"]])
+def test_quick_answers_import_neither_torch_nor_lightning(arguments, tmp_path):
+    program = (
+        "import sys; from lit_dl.train import main; main(sys.argv[1:]); "
+        "assert not {'torch', 'lightning', 'sklearn', 'matplotlib'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program, *arguments], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_help_lists_the_groups_with_their_choices_and_five_examples(command):
+    out = command("--help").out
+    assert "optimizer: adadelta, adagrad, adam, adamw, bgd, momentum, nadam, nesterov, rmsprop, sgd" in out
+    assert "data: digits, mnist, spiral" in out
+    assert out.count("python -m lit_dl.train ") >= 6  # the usage and five examples

@@ -1,0 +1,80 @@
+"""Every YAML composes and builds."""
+
+import inspect
+from itertools import product
+from pathlib import Path
+
+import lit_dl.conf
+import pytest
+import torch
+from hydra import compose, initialize_config_module
+from lightning.pytorch import Trainer
+
+from lit_dl.build import build
+
+CONF = Path(lit_dl.conf.__file__).parent
+CHOICES = sorted(path for path in CONF.rglob("*.yaml") if path.parent != CONF and "hydra" not in path.parts)
+# What train.py passes itself, and what is of no use here: nothing is predicted, the data sets bring their own sampler,
+# and lit_dl records hyperparameters by itself.
+NOT_IN_YAML = {
+    "logger", "callbacks", "default_root_dir", "enable_model_summary", "limit_predict_batches", "barebones",
+    "use_distributed_sampler", "reload_dataloaders_every_n_epochs", "enable_autolog_hparams", "model_registry",
+}  # fmt: skip
+
+
+def config(*overrides: str):
+    with initialize_config_module("lit_dl.conf", version_base="1.3"):
+        return compose("train", list(overrides))
+
+
+def choices(group: str) -> list[str]:
+    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", CHOICES, ids=lambda path: f"{path.parent.name}={path.stem}")
+def test_every_choice_of_every_group_composes_and_builds(path, tmp_path):
+    group = path.parent.name
+    overrides = [] if group in ("data", "experiment") else ["data=digits"]
+    cfg = config(*overrides, f"{group}={path.stem}")
+    run = build(cfg, tmp_path)
+    assert run.task.network(torch.zeros(2, *run.data.in_shape)).shape == (2, run.data.num_classes)
+
+
+@pytest.mark.parametrize("path", CHOICES, ids=lambda path: f"{path.parent.name}={path.stem}")
+def test_an_experiment_opens_with_its_command_and_what_to_expect(path):
+    if path.parent.name == "experiment":
+        head = path.read_text()
+        assert f"#   python -m lit_dl.train experiment={path.stem}" in head
+        assert "# Expect:" in head
+
+
+@pytest.mark.parametrize(("optimizer", "activation"), list(product(choices("optimizer"), choices("activation"))))
+def test_every_optimizer_trains_with_every_activation(optimizer, activation, tmp_path):
+    cfg = config(
+        "data=digits", f"optimizer={optimizer}", f"activation={activation}", "trainer.max_steps=2", "logger=off",
+        "trainer.limit_val_batches=0", "trainer.enable_checkpointing=false", "trainer.enable_progress_bar=false",
+        "diagnostics=off", "model.hidden=[8]", "data.train_size=100", "trainer.max_epochs=2", "trainer.accelerator=cpu",
+    )  # fmt: skip
+    run = build(cfg, tmp_path)
+    before = [p.detach().clone() for p in run.task.parameters()]
+    run.trainer.fit(run.task, run.data)
+    assert run.trainer.global_step == 2
+    assert all(torch.isfinite(p).all() for p in run.task.parameters())
+    assert any(not torch.equal(p, old) for p, old in zip(run.task.parameters(), before, strict=True))
+
+
+def test_batch_gradient_descent_takes_all_samples_in_a_step():
+    assert config("optimizer=bgd").data.batch_size == "full"
+    assert config("optimizer=bgd", "data.batch_size=32").data.batch_size == 32
+
+
+def test_the_trainer_takes_every_argument_of_lightning():
+    known = set(inspect.signature(Trainer.__init__).parameters) - {"self"}
+    ours = {key for key in config().trainer if not key.startswith("_")}
+    assert ours <= known
+    assert known - ours <= NOT_IN_YAML
+
+
+def test_no_yaml_repeats_what_a_data_set_knows():
+    for path in CONF.rglob("*.yaml"):
+        assert "784" not in path.read_text().replace("784-200-200-10", "")

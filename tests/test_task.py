@@ -1,0 +1,139 @@
+"""Steps, losses and metrics against numbers worked out apart from them."""
+
+from functools import partial
+
+import pytest
+import torch
+from lightning.pytorch import Trainer, seed_everything
+from torch import nn
+from torch.nn.functional import cross_entropy
+from torch.optim import SGD, lr_scheduler
+
+from lit_dl.data import Digits, Spiral
+from lit_dl.models import MLP
+from lit_dl.task import Classifier, Sums, make_scheduler
+
+FROZEN = partial(SGD, lr=0.0)
+
+
+def fitted(task: Classifier, data, **options) -> Trainer:
+    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    trainer = Trainer(accelerator="cpu", enable_model_summary=False, **{"max_epochs": 1, **quiet, **options})
+    trainer.fit(task, data)
+    return trainer
+
+
+def test_metrics_are_means_over_samples_not_over_batches():
+    task = Classifier(MLP((1, 8, 8), 10, [20]), FROZEN)  # the parameters stay, so all batches see the same net
+    data = Digits(batch_size=1000)  # a batch of 1,000 and one of 350
+    trainer = fitted(task, data)
+    trainer.test(task, data, verbose=False)
+    for part, samples in (("train", data.train_set), ("val", data.val_set), ("test", data.test_set)):
+        inputs, labels = samples.tensors
+        logits = task(inputs)
+        assert task.metrics[f"{part}/loss"] == pytest.approx(cross_entropy(logits, labels).item(), rel=1e-5)
+        right = sum(int(row.argmax()) == int(label) for row, label in zip(logits, labels, strict=True))
+        assert task.metrics[f"{part}/acc"] == pytest.approx(right / len(labels), abs=1e-9)
+    assert task.samples_seen == 1350
+
+
+def test_callbacks_find_the_metrics_of_the_epoch():
+    task = Classifier(MLP((2,), 3, [5]), FROZEN)
+    trainer = fitted(task, Spiral())
+    assert {name: pytest.approx(value.item(), rel=1e-6) for name, value in trainer.callback_metrics.items()} == {
+        name: task.metrics[name] for name in ("train/loss", "train/acc", "val/loss", "val/acc")
+    }
+
+
+def test_the_confusion_matrix_counts_true_against_predicted():
+    task, data = Classifier(MLP((1, 8, 8), 10, [20]), FROZEN), Digits()
+    fitted(task, data).test(task, data, verbose=False)
+    inputs, labels = data.test_set.tensors
+    expected = [[0] * 10 for _ in range(10)]
+    for label, row in zip(labels.tolist(), task(inputs), strict=True):
+        expected[label][int(row.argmax())] += 1
+    assert task.confusion.tolist() == expected
+
+
+def test_l1_adds_the_absolute_weights_to_the_objective_and_not_to_the_metric():
+    torch.manual_seed(0)
+    net = MLP((2,), 3, [5], norm="batch")
+    batch = (torch.randn(4, 2), torch.tensor([0, 1, 2, 0]))
+    plain = Classifier(net, FROZEN).training_step(batch, 0).item()
+    penalty = sum(abs(value) for layer in (net[1], net[4]) for value in layer.weight.flatten().tolist())
+    task = Classifier(net, FROZEN, l1=0.1)
+    assert task.training_step(batch, 0).item() == pytest.approx(plain + 0.1 * penalty, rel=1e-6)
+    assert task._sums.take(torch.device("cpu"))[0].item() == pytest.approx(4 * plain, rel=1e-6)
+
+
+@pytest.mark.parametrize("l1", [-1.0, float("nan"), float("inf")])
+def test_an_l1_out_of_range_is_named(l1):
+    with pytest.raises(ValueError, match="l1 is"):
+        Classifier(MLP((2,), 3), FROZEN, l1=l1)
+
+
+def test_sums_hold_over_many_batches_and_begin_anew():
+    sums, loss_sum, correct = Sums(), 0.0, 0
+    generator = torch.Generator().manual_seed(0)
+    for size in range(1, 3 * Sums.KEPT):
+        logits = torch.randn(size, 3, generator=generator)
+        labels = torch.randint(3, (size,), generator=generator)
+        loss = cross_entropy(logits, labels)
+        sums.add(loss, logits, labels)
+        loss_sum += loss.item() * size
+        correct += int((logits.argmax(1) == labels).sum())
+    count = sum(range(1, 3 * Sums.KEPT))
+    assert sums.take(torch.device("cpu")).tolist() == pytest.approx([loss_sum, correct, count], rel=1e-5)
+    assert sums.take(torch.device("cpu")).tolist() == [0, 0, 0]
+
+
+def test_a_loss_that_is_not_finite_stops_the_training_where_it_was_read():
+    task = Classifier(MLP((2,), 3, [5], activation=nn.Identity), partial(SGD, lr=1e30))
+    trainer = fitted(task, Spiral(batch_size=64), max_epochs=50, log_every_n_steps=5)
+    assert task.diverged_at is not None
+    assert task.diverged_at <= 10
+    assert trainer.global_step == task.diverged_at
+
+
+def test_attributes_of_a_module_stay_parameters_and_modules():
+    task = Classifier(MLP((2,), 3), FROZEN)
+    task.extra = nn.Parameter(torch.ones(2))
+    assert "extra" in dict(task.named_parameters())
+    task.extra = None
+    assert "extra" not in dict(task.named_parameters())
+    task.note = "a string"
+    task.note = None
+    assert task.note is None
+
+
+@pytest.mark.parametrize(
+    ("recipe", "interval", "rates"),
+    [
+        (partial(lr_scheduler.StepLR, step_size=2, gamma=0.5), "epoch", [1, 1, 0.5, 0.5, 0.25]),
+        (partial(lr_scheduler.ExponentialLR, gamma=0.9), "epoch", [1, 0.9, 0.81, 0.729]),
+        (partial(lr_scheduler.CosineAnnealingLR, eta_min=0.0), "step", [1, 0.853553, 0.5, 0.146447, 0]),
+    ],
+)
+def test_schedules_follow_their_formula(recipe, interval, rates):
+    optimizer = SGD([nn.Parameter(torch.ones(1))], lr=1.0)
+    scheduler, found = make_scheduler(recipe, optimizer, steps=4)
+    assert found == interval
+    for rate in rates:
+        assert optimizer.param_groups[0]["lr"] == pytest.approx(rate, abs=1e-6)
+        optimizer.step()
+        scheduler.step()
+
+
+def test_one_cycle_runs_over_the_whole_training():
+    seed_everything(0, verbose=False)
+    one_cycle = partial(lr_scheduler.OneCycleLR, max_lr=0.1)
+    task = Classifier(MLP((2,), 3), partial(SGD, lr=0.1), one_cycle)
+    trainer = fitted(task, Spiral(batch_size=500), max_epochs=3)
+    schedule = trainer.lr_scheduler_configs[0]
+    assert schedule.interval == "step"
+    assert schedule.scheduler.total_steps == trainer.global_step == 18
+
+
+def test_a_schedule_without_end_is_refused():
+    with pytest.raises(ValueError, match="max_epochs"):
+        make_scheduler(lr_scheduler.CosineAnnealingLR, SGD([nn.Parameter(torch.ones(1))], lr=1.0), float("inf"))

@@ -1,0 +1,274 @@
+"""Whole runs: what they leave in the run folder, that they repeat, resume and stop as they should."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from lit_dl import records
+from lit_dl.models import MLP
+
+QUICK = ("data=digits", "trainer.max_epochs=2", "trainer.accelerator=cpu")
+PROGRAM = [sys.executable, "-m", "lit_dl.train"]
+
+
+def events(folder: Path) -> EventAccumulator:
+    return EventAccumulator(str(folder), size_guidance={"scalars": 0}).Reload()
+
+
+def steps_and_values(folder: Path, tag: str) -> tuple[list[int], list[float]]:
+    scalars = events(folder).Scalars(tag)
+    return [scalar.step for scalar in scalars], [scalar.value for scalar in scalars]
+
+
+def test_a_run_leaves_what_the_contract_names(command):
+    result = command(*QUICK)
+    assert result.code == 0
+    assert re.fullmatch(r"outputs/train/\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d", str(result.folder))
+    names = {path.relative_to(result.folder).as_posix() for path in result.folder.rglob("*") if path.is_file()}
+    for name in (
+        ".hydra/config.yaml", ".hydra/overrides.yaml", "train.log", "metrics.json", "confusion_matrix.png",
+        "checkpoints/best.ckpt", "checkpoints/last.ckpt",
+    ):  # fmt: skip
+        assert name in names
+    content = json.loads((result.folder / "metrics.json").read_text())
+    assert set(content) == {
+        "status", "stop_reason", "metrics", "diagnosis", "epochs", "steps", "seconds", "samples_per_second",
+        "best_checkpoint", "data", "environment", "overrides",
+    }  # fmt: skip
+    record = result.record
+    assert (record.status, record.stop_reason) == ("completed", "trainer.max_epochs=2 reached")
+    assert set(record.metrics) == {f"{part}/{name}" for part in ("train", "val", "test") for name in ("loss", "acc")}
+    assert (record.epochs, record.steps) == (2, 44)  # 1,350 samples in batches of 64
+    assert record.samples_per_second == pytest.approx(2 * 1350 / record.seconds)
+    assert record.best_checkpoint == "checkpoints/best.ckpt"
+    assert {"name": "digits", "train": 1350, "val": 150, "test": 297}.items() <= record.data.items()
+    assert record.overrides == list(QUICK)
+    assert record.environment["device"] == "cpu"
+
+
+def test_tensorboard_has_the_tags_of_the_contract(command):
+    result = command(*QUICK, "trainer.log_every_n_steps=10", "trainer.gradient_clip_val=1.0")
+    found = events(result.folder).Tags()
+    layers = ("01_linear", "02_linear", "03_linear")
+    expected = {"train/loss", "train/acc", "val/loss", "val/acc", "test/loss", "test/acc", "lr", "grad_norm/total"}
+    expected |= {f"{measure}/{layer}" for measure in ("grad_norm", "grad_rms") for layer in layers}
+    expected |= {"grad_norm_clipped/total"} | {f"hp/{name}" for name in result.record.metrics}
+    assert set(found["scalars"]) == expected
+    assert found["images"] == ["confusion_matrix"]
+    assert "_hparams_/experiment" in events(result.folder).summary_metadata
+    assert steps_and_values(result.folder, "grad_norm/total")[0] == [1, 10, 20, 30, 40]
+    assert steps_and_values(result.folder, "val/loss")[0] == [22, 44]
+    for name, value in result.record.metrics.items():
+        assert steps_and_values(result.folder, f"hp/{name}")[1] == [pytest.approx(value, rel=1e-6)]
+
+
+def test_the_curve_of_the_training_loss_averages_to_the_epoch(command):
+    result = command("data=digits", "trainer.max_epochs=1", "trainer.log_every_n_steps=1")
+    values = steps_and_values(result.folder, "train/loss")[1]
+    sizes = [64] * 21 + [6]
+    mean = sum(size * value for size, value in zip(sizes, values, strict=True)) / 1350
+    assert result.record.metrics["train/loss"] == pytest.approx(mean, rel=1e-5)
+
+
+def test_the_screen_shows_the_facts_the_layers_the_metrics_and_the_way_on(command):
+    result = command(*QUICK)
+    for words in (
+        "1,350 training, 150 validation, 297 test", "55,210 parameters", "adam, lr 0.001", "13,000", "epoch 2/2",
+        f"{result.record.metrics['test/acc']:.4f}", "completed: trainer.max_epochs=2 reached",
+        f"tensorboard --logdir {result.folder}",
+    ):  # fmt: skip
+        assert words in result.out
+        assert words in (result.folder / "train.log").read_text() or words.startswith("epoch")
+    assert result.err == ""
+
+
+@pytest.mark.parametrize("overrides", [(), ("model=cnn", "dropout=0.3"), ("optimizer=rmsprop", "model.norm=batch")])
+def test_the_same_command_gives_the_same_numbers_to_the_bit(command, overrides):
+    first = command(*QUICK, *overrides).record.metrics
+    assert command(*QUICK, *overrides).record.metrics == first
+    assert command(*QUICK, *overrides, "seed=7").record.metrics != first
+
+
+def test_seed_zero_is_a_seed_and_the_split_follows_its_own(command):
+    shas = {command(*QUICK, *change).record.data["sha256"] for change in ((), ("seed=0",), ("seed=5",))}
+    assert len(shas) == 1
+    assert command(*QUICK, "data.split_seed=1").record.data["sha256"] not in shas
+
+
+def test_checkpoints_hold_tensors_and_primitives_and_the_net_is_rebuilt_from_the_config(command):
+    folder = command(*QUICK, "model.hidden=[30]").folder
+    checkpoint = torch.load(folder / "checkpoints/last.ckpt", weights_only=True)
+    config = yaml.safe_load((folder / ".hydra/config.yaml").read_text())
+    net = MLP((1, 8, 8), 10, config["model"]["hidden"])
+    weights = checkpoint["state_dict"].items()
+    net.load_state_dict({name.removeprefix("network."): value for name, value in weights})
+
+
+def test_early_stopping_tests_with_the_parameters_of_the_best_epoch(command):
+    result = command(
+        "data=digits", "data.train_size=200", "early_stopping=on", "early_stopping.patience=2", "optimizer.lr=0.02",
+        "trainer.max_epochs=100",
+    )  # fmt: skip
+    record = result.record
+    assert record.status == "early_stopped"
+    assert "val/loss did not improve" in record.stop_reason
+    _, losses = steps_and_values(result.folder, "val/loss")
+    best = min(range(record.epochs), key=lambda epoch: losses[epoch])
+    assert record.epochs == best + 1 + 2 < 100
+    assert record.metrics["val/loss"] == pytest.approx(losses[best], rel=1e-5)
+    assert record.metrics["val/loss"] != pytest.approx(losses[record.epochs - 1], rel=1e-5)
+
+
+@pytest.mark.parametrize("monitor", ["train/loss", "train/acc", "val/acc"])
+def test_early_stopping_watches_any_metric(command, monitor):
+    result = command(*QUICK, "early_stopping=on", f"early_stopping.monitor={monitor}", "early_stopping.min_delta=9")
+    # Nothing improves by 9 but the first value of a loss, which is compared with infinity; an accuracy does not either.
+    assert result.code == 0
+    assert result.record.status in ("completed", "early_stopped")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "reason"),
+    [
+        (["trainer.max_steps=5"], "trainer.max_steps=5 reached"),
+        (["trainer.max_time={seconds: 1}", "trainer.max_epochs=-1"], "trainer.max_time reached"),
+    ],
+)
+def test_other_ends_are_named(command, overrides, reason):
+    record = command("data=digits", *overrides).record
+    assert (record.status, record.stop_reason) == ("completed", reason)
+    assert "test/acc" in record.metrics
+
+
+def test_a_diverged_run_is_recorded_and_no_failure(command):
+    result = command(*QUICK, "optimizer=sgd", "optimizer.lr=1e30", "activation=identity")
+    assert result.code == 0
+    assert result.record.status == "diverged"
+    assert "step" in result.record.stop_reason
+    assert result.record.metrics["train/loss"] is None
+    assert "test/acc" not in result.record.metrics
+
+
+def test_a_run_that_breaks_is_recorded_with_its_reason(command, monkeypatch):
+    def broken(self, batch, batch_idx):
+        raise RuntimeError("the step broke")
+
+    monkeypatch.setattr("lit_dl.task.Classifier.training_step", broken)
+    result = command(*QUICK)
+    assert result.code == 1
+    assert "the step broke" in result.err
+    assert "Traceback" not in result.err
+    assert (result.record.status, result.record.stop_reason) == ("failed", "the step broke")
+    assert "Traceback" in (result.folder / "train.log").read_text()
+
+
+def test_missing_data_is_recorded_as_a_failure(command, monkeypatch):
+    monkeypatch.setenv("LIT_DL_DATA_DIR", "nowhere")
+    monkeypatch.setattr("lit_dl.data.mnist.MNIST.mirrors", ["http://127.0.0.1:9/"])
+    result = command()
+    assert result.code == 1
+    assert "data=digits" in result.err
+    assert result.record.status == "failed"
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ("trainer.fast_dev_run=true",), ("trainer.enable_checkpointing=false",), ("logger=off",), ("diagnostics=off",),
+        ("trainer.limit_val_batches=0",), ("trainer.accumulate_grad_batches=3",), ("trainer.precision=bf16-mixed",),
+        ("data.batch_size=full",), ("scheduler=plateau",), ("scheduler=cosine",), ("l1=1e-4",),
+        ("trainer.val_check_interval=0.5",), ("early_stopping=on", "trainer.enable_checkpointing=false"),
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_options_work_together(command, overrides):
+    result = command(*QUICK, *overrides)
+    assert result.code == 0, result.err
+    assert result.record.status == "completed"
+    assert "test/acc" in result.record.metrics
+
+
+def test_last_is_the_last_epoch_also_when_it_is_not_validated(command):
+    folder = command("data=digits", "trainer.max_epochs=3", "trainer.check_val_every_n_epoch=2").folder
+    assert torch.load(folder / "checkpoints/last.ckpt", weights_only=True)["global_step"] == 66
+
+
+def test_a_resumed_run_gives_the_numbers_of_one_that_was_not_stopped(command):
+    settings = ("data=digits", "dropout=0.3", "scheduler=step", "scheduler.step_size=1")
+    whole = command(*settings, "trainer.max_epochs=4").record
+    stopped = command(*settings, "trainer.max_epochs=2").folder
+    resumed = command(f"resume={stopped}", "trainer.max_epochs=4")
+    assert resumed.code == 0
+    record = records.read(stopped)
+    assert record.metrics == whole.metrics
+    assert (record.epochs, record.steps) == (4, 88)
+    assert "trainer.max_epochs=4" in yaml.safe_load((stopped / ".hydra/overrides.yaml").read_text())
+    assert steps_and_values(stopped, "val/loss")[0] == [22, 44, 66, 88]
+
+
+def test_a_mistake_while_resuming_leaves_the_run_as_it_was(command):
+    folder = command(*QUICK).folder
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != "train.log"}
+    assert command(f"resume={folder}", "model.hidden=[0]").code == 2
+    after = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != "train.log"}
+    assert after == before
+
+
+@pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_run_that_is_stopped_from_outside_goes_on_where_it_was(tmp_path, kill):
+    settings = ["data=digits", "trainer.accelerator=cpu", "model.hidden=[50]"]
+    process = subprocess.Popen(
+        [*PROGRAM, *settings, "trainer.max_epochs=100000"],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.rglob("last.ckpt")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(kill)
+    _, err = process.communicate(timeout=60)
+    assert "Traceback" not in err
+    folder = next(tmp_path.rglob(".hydra")).parent
+    if kill == signal.SIGKILL:
+        assert not (folder / "metrics.json").exists()
+    else:
+        assert process.returncode == 130
+        assert records.read(folder).status == "interrupted"
+    epoch = torch.load(folder / "checkpoints/last.ckpt", weights_only=True)["epoch"]
+    resume = [*PROGRAM, f"resume={folder}", f"trainer.max_epochs={epoch + 3}"]
+    assert subprocess.run(resume, cwd=tmp_path, capture_output=True).returncode == 0
+    record = records.read(folder)
+    assert (record.status, record.epochs) == ("completed", epoch + 3)
+
+
+def test_ddp_trains_and_tests_once_in_one_folder(tmp_path):
+    ddp = ["trainer.strategy=ddp", "trainer.devices=2", "data.batch_size=32", "model.hidden=[50]"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [*PROGRAM, *QUICK, *ddp], cwd=tmp_path, capture_output=True, text=True, timeout=120, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    folders = [path.parent for path in tmp_path.rglob(".hydra")]
+    assert len(folders) == 1
+    assert len(list((tmp_path / "outputs" / "train").iterdir())) == 1
+    assert done.stdout.count("completed: ") == 1
+    two = records.read(folders[0])
+    assert two.steps == 44
+    one = subprocess.run(
+        [*PROGRAM, *QUICK, "model.hidden=[50]"], cwd=tmp_path / "outputs", capture_output=True, text=True
+    )
+    assert one.returncode == 0, one.stderr
+    single = records.read(next((tmp_path / "outputs" / "outputs").rglob("metrics.json")).parent)
+    # Two ranks with 32 rows of each 64 take the steps that one takes with all 64; sums differ in rounding alone, but
+    # for the last batch of 6 rows, whose mean the ranks average as they do: 3 rows each.
+    for name, value in single.metrics.items():
+        assert two.metrics[name] == pytest.approx(value, rel=1e-3), name
