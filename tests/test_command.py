@@ -22,6 +22,7 @@ WRONG = [
     ("seed=abc", ["seed=abc", "whole number", "4294967295"]),
     ("seed=-1", ["seed=-1", "from 0"]),
     ("trainer.max_epochs=-5", ["trainer.max_epochs=-5", "-1 for no limit"]),
+    ("trainer.max_epochs=0", ["trainer.max_epochs=0", "from 1 up"]),
     ("data.batch_size=0", ["batch_size is 0", "from 1 up, or full"]),
     ("data.batch_size=all", ["batch_size is 'all'", "full"]),
     ("data.val_fraction=1.0", ["val_fraction is 1.0", "between 0 and 1"]),

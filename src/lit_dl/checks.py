@@ -27,7 +27,7 @@ def check_values(cfg: DictConfig) -> None:
     if not isinstance(cfg.compile, bool):
         raise ValueError(f"compile={cfg.compile}: it must be true or false")
     epochs = cfg.trainer.max_epochs
-    if not isinstance(epochs, int) or isinstance(epochs, bool) or epochs < -1:
+    if not isinstance(epochs, int) or isinstance(epochs, bool) or (epochs < 1 and epochs != -1):
         raise ValueError(f"trainer.max_epochs={epochs}: it must be a whole number from 1 up, or -1 for no limit")
     fused = OmegaConf.select(cfg, "optimizer.fused")
     if fused and cfg.trainer.gradient_clip_val is not None and str(cfg.trainer.precision) == "16-mixed":

@@ -188,7 +188,10 @@ def _hyperparameters(cfg: DictConfig) -> dict[str, Any]:
     choices = {group: HydraConfig.get().runtime.choices[group] for group in groups}
     keys = ("seed", "dropout", "l1", "optimizer.lr", "optimizer.weight_decay", "data.batch_size", "data.train_size")
     numbers = {key: OmegaConf.select(cfg, key) for key in keys}
-    model = {f"model.{key}": value for key, value in cfg.model.items() if not str(key).startswith("_")}
+    own = [
+        str(key) for key in cfg.model if not str(key).startswith("_") and not OmegaConf.is_interpolation(cfg.model, key)
+    ]
+    model = {f"model.{key}": cfg.model[key] for key in own}
     return {key: value for key, value in {**choices, **numbers, **model}.items() if value is not None}
 
 

@@ -77,7 +77,7 @@ class MNIST(InMemoryData):
 
     def prepare_data(self) -> None:
         """Make sure that a good copy of each file is there."""
-        if not self._needed():
+        if self.train_set is not None or not self._needed():
             return
         try:
             self.folder.mkdir(parents=True, exist_ok=True)

@@ -16,15 +16,15 @@ def confusion_matrix(counts: Tensor, class_names: Sequence[str]) -> Figure:
         class_names: the C names.
     """
     shares = counts / counts.sum(dim=1, keepdim=True).clamp(min=1)
-    side = max(4.0, 0.55 * len(class_names) + 1.2)
-    figure = Figure(figsize=(side + 0.8, side), dpi=100, layout="constrained")
+    side = max(3.6, 0.4 * len(class_names) + 1.0)
+    figure = Figure(figsize=(side + 0.8, side), dpi=140, layout="constrained")
     axes = figure.add_subplot()
     image = axes.imshow(shares.numpy(), vmin=0, vmax=1, cmap="Blues")
     for row, line in enumerate(counts.tolist()):
         for column, count in enumerate(line):
             if count:
                 colour = "white" if shares[row, column] > 0.5 else "black"
-                axes.text(column, row, f"{count:,}", ha="center", va="center", color=colour, fontsize=8)
+                axes.text(column, row, f"{count:,}", ha="center", va="center", color=colour, fontsize=9)
     right = counts.diagonal().sum().item()
     axes.set_title(f"Test set: {right:,} of {counts.sum().item():,} right")
     axes.set_xlabel("predicted class")

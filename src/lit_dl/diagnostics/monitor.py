@@ -10,6 +10,15 @@ from torch.optim import Optimizer
 
 from lit_dl.diagnostics.measures import Layer, entries, gradient_norms, layers_of
 
+# TensorBoard's custom scalars: all layers of a measure in one chart. Patterns instead of the layers' names make the
+# layout the same for every run, so that runs share the charts.
+CHARTS = {
+    "gradients": {
+        "gradient norm of each layer": ["Multiline", [r"grad_norm/\d.*"]],
+        "RMS gradient of each layer": ["Multiline", [r"grad_rms/.*"]],
+    }
+}
+
 
 class GradientMonitor(Callback):
     """Logs each layer's gradient, for any LightningModule, at the first step and every ``log_every_n_steps``.
@@ -35,7 +44,7 @@ class GradientMonitor(Callback):
         self.entries = entries(self.layers)
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger) and trainer.is_global_zero:
-                logger.experiment.add_custom_scalars(self._charts())
+                logger.experiment.add_custom_scalars(CHARTS)
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
         """Measure and log, at logged steps."""
@@ -63,11 +72,6 @@ class GradientMonitor(Callback):
     def _log(self, trainer: Trainer, values: dict[str, float], step: int) -> None:
         for logger in trainer.loggers:
             logger.log_metrics(values, step=step)
-
-    def _charts(self) -> dict[str, dict[str, list[Any]]]:
-        measures = ("grad_norm", "grad_rms")
-        tags = {measure: [f"{measure}/{layer.name}" for layer in self.layers] for measure in measures}
-        return {"gradients": {f"{measure} of all layers": ["Multiline", tags[measure]] for measure in measures}}
 
 
 def is_logged_step(trainer: Trainer, step: int) -> bool:

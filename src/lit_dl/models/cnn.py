@@ -38,7 +38,7 @@ class CNN(nn.Module):
         self,
         in_shape: Sequence[int],
         num_classes: int,
-        channels: Sequence[int] = (16, 32),
+        channels: Sequence[int] = (16, 32, 64),
         kernel_size: int = 5,
         stride: int = 1,
         padding: int = 2,
