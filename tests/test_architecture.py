@@ -32,6 +32,7 @@ ALLOWED = {
         "lit_dl.data",
         "lit_dl.models",
         "lit_dl.progress",
+        "lit_dl.records",
         "lit_dl.task",
     ],
     "lit_dl.train": ["lit_dl"],

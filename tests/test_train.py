@@ -216,6 +216,35 @@ def test_a_resumed_run_gives_the_numbers_of_one_that_was_not_stopped(command):
     assert steps_and_values(stopped, "val/loss")[0] == [22, 44, 66, 88]
 
 
+def test_a_run_killed_while_testing_is_finished_with_all_its_metrics(command):
+    whole = command(*QUICK)
+    metrics = whole.record.metrics
+    (whole.folder / "metrics.json").unlink()
+    assert command(f"resume={whole.folder}").code == 0
+    assert records.read(whole.folder).metrics == metrics
+
+
+def test_a_complete_run_is_resumed_only_for_more_epochs(command):
+    folder = command(*QUICK).folder
+    before = (folder / "metrics.json").read_bytes()
+    result = command(f"resume={folder}")
+    assert result.code == 2
+    assert "its 2 epochs are done" in result.err
+    assert (folder / "metrics.json").read_bytes() == before
+
+
+def test_steps_that_come_again_after_resuming_stand_once_in_the_curves(command):
+    folder = command(*QUICK, "trainer.log_every_n_steps=11", "trainer.max_steps=40").folder  # 18 steps into epoch 2
+    checkpoint = torch.load(folder / "checkpoints/last.ckpt", weights_only=True)
+    assert checkpoint["global_step"] == 40
+    earlier = torch.load(folder / "checkpoints/best.ckpt", weights_only=True)
+    assert earlier["global_step"] == 22
+    (folder / "metrics.json").unlink()
+    (folder / "checkpoints/best.ckpt").replace(folder / "checkpoints/last.ckpt")  # as if killed in epoch 2
+    assert command(f"resume={folder}", "trainer.max_steps=-1").code == 0
+    assert steps_and_values(folder, "grad_norm/total")[0] == [1, 11, 22, 33, 44]
+
+
 def test_a_mistake_while_resuming_leaves_the_run_as_it_was(command):
     folder = command(*QUICK).folder
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != "train.log"}

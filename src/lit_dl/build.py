@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
+from lit_dl import records
 from lit_dl.command import CommandError, command_errors
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def _trainer(cfg: DictConfig, folder: Path, callbacks: list[Any]) -> "Trainer":
     logger: Any = False
     if cfg.logger is not None:
         with command_errors("logger"):
-            logger = _recipe(cfg.logger)(save_dir=str(folder))
+            logger = _recipe(cfg.logger)(save_dir=str(folder), **_purge(cfg, folder))
     with command_errors("trainer"):
         trainer: Trainer = _recipe(cfg.trainer)(
             callbacks=callbacks,
@@ -121,6 +122,16 @@ def _trainer(cfg: DictConfig, folder: Path, callbacks: list[Any]) -> "Trainer":
             enable_model_summary=False,
         )
     return trainer
+
+
+def _purge(cfg: DictConfig, folder: Path) -> dict[str, int]:
+    """What TensorBoard is to forget of a run that is resumed: the steps after the checkpoint, which come again."""
+    if cfg.resume is None or not cfg.logger["_target_"].endswith("TensorBoardLogger"):
+        return {}
+    import torch
+
+    checkpoint = torch.load(records.last_checkpoint(folder), weights_only=True, map_location="cpu")
+    return {"purge_step": checkpoint["global_step"] + 1}
 
 
 def _check_accelerator(name: str) -> None:

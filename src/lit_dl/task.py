@@ -142,11 +142,15 @@ class Classifier(LightningModule):
             self.confusion = self.trainer.strategy.reduce(self.confusion, reduce_op="sum").cpu()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the state of the random numbers, so that a resumed run draws what it would have drawn."""
+        """Add what a resumed run needs to go on as if it had not been stopped: random numbers and metrics."""
+        checkpoint["metrics"] = dict(self.metrics)
         checkpoint["random"] = {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Set the random numbers to where the checkpoint had them."""
+        """Go on from where the checkpoint was, when training does; a test of other parameters changes nothing else."""
+        if self.trainer.state.fn != "fit":
+            return
+        self.metrics = dict(checkpoint["metrics"])
         torch.set_rng_state(checkpoint["random"]["cpu"].cpu())
         if len(checkpoint["random"]["cuda"]) == torch.cuda.device_count():
             torch.cuda.set_rng_state_all([state.cpu() for state in checkpoint["random"]["cuda"]])

@@ -10,6 +10,7 @@ import sys
 import time
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,12 +49,15 @@ def job(cfg: DictConfig, folder: Path) -> None:
     """
     try:
         check_values(cfg)
+        if cfg.resume is not None:
+            _check_unfinished(cfg, folder)
     except ValueError as error:
         raise CommandError(str(error)) from error
     _quiet()
-    run = build(cfg, folder)
     record = records.Record("failed", "", overrides=list(HydraConfig.get().overrides.task))
+    run = None
     try:
+        run = build(cfg, folder)
         run.data.prepare_data()
         with command_errors("data"):
             run.data.setup()
@@ -99,6 +103,15 @@ def test(run: Run, record: records.Record) -> None:
     if best:
         run.trainer.validate(run.task, datamodule=run.data, ckpt_path=best, verbose=False)
     run.trainer.test(run.task, datamodule=run.data, verbose=False)
+
+
+def _check_unfinished(cfg: DictConfig, folder: Path) -> None:
+    with suppress(FileNotFoundError):  # a run that was killed
+        record, epochs = records.read(folder), cfg.trainer.max_epochs
+        if record.status == "completed" and 0 < epochs <= record.epochs:
+            raise ValueError(
+                f"resume={cfg.resume}: its {record.epochs} epochs are done. For more: trainer.max_epochs=N"
+            )
 
 
 def _quiet() -> None:
@@ -148,8 +161,11 @@ def _how_it_ended(run: Run) -> tuple[records.Status, str]:
     return "completed", "trainer.max_time reached"
 
 
-def _conclude(cfg: DictConfig, run: Run, folder: Path, record: records.Record) -> None:
+def _conclude(cfg: DictConfig, run: Run | None, folder: Path, record: records.Record) -> None:
     """Write what is known now: figures, TensorBoard's HParams, metrics.json; and print it."""
+    if run is None:
+        records.write(record, folder)
+        return
     trainer = run.trainer
     if not trainer.is_global_zero:
         return
