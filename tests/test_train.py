@@ -80,6 +80,16 @@ def test_the_curve_of_the_training_loss_averages_to_the_epoch(command):
     assert result.record.metrics["train/loss"] == pytest.approx(mean, rel=1e-5)
 
 
+def test_no_batch_is_missing_from_the_curve_where_epochs_and_logged_steps_do_not_meet(command):
+    result = command("data=digits", "trainer.max_epochs=5", "trainer.log_every_n_steps=10", "optimizer.lr=1e-12")
+    steps, values = steps_and_values(result.folder, "train/loss")
+    assert steps == [1, *range(10, 111, 10)]
+    sizes = ([64] * 21 + [6]) * 5  # the weights hardly move, so the mean over five epochs is that of any one of them
+    counts = [sum(sizes[first:last]) for first, last in zip([0, *steps], steps, strict=False)]
+    mean = sum(count * value for count, value in zip(counts, values, strict=True)) / sum(counts)
+    assert mean == pytest.approx(result.record.metrics["train/loss"], rel=1e-5)
+
+
 def test_the_screen_shows_the_facts_the_layers_the_metrics_and_the_way_on(command):
     result = command(*QUICK)
     for words in (
@@ -125,6 +135,7 @@ def test_early_stopping_tests_with_the_parameters_of_the_best_epoch(command):
     _, losses = steps_and_values(result.folder, "val/loss")
     best = min(range(record.epochs), key=lambda epoch: losses[epoch])
     assert record.epochs == best + 1 + 2 < 100
+    assert len(losses) == record.epochs
     assert record.metrics["val/loss"] == pytest.approx(losses[best], rel=1e-5)
     assert record.metrics["val/loss"] != pytest.approx(losses[record.epochs - 1], rel=1e-5)
 

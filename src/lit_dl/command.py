@@ -15,6 +15,7 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from rich.text import Text
 
 from lit_dl import records
 from lit_dl.checks import explain
@@ -83,7 +84,7 @@ def _do(job: Job, cfg: DictConfig) -> int:
     folder = Path(HydraConfig.get().runtime.output_dir)
     in_sweep = HydraConfig.get().mode == RunMode.MULTIRUN
     if in_sweep:
-        console.rule(f"job {HydraConfig.get().job.num}: {HydraConfig.get().job.override_dirname}", style="dim")
+        console.rule(Text(f"job {HydraConfig.get().job.num}: {HydraConfig.get().job.override_dirname}"), style="dim")
     try:
         job(cfg, folder)
         return OK

@@ -67,8 +67,8 @@ def result_block(record: Record, folder: Path) -> Group:
         "",
         status,
         f"{effort} ({record.samples_per_second:,.0f} samples/s)" if record.samples_per_second else effort,
-        f"run folder   {shown}",
-        f"see curves   tensorboard --logdir {shlex.quote(shown)}",
+        Text(f"run folder   {shown}"),  # as Text, or rich would take brackets in it for markup
+        Text(f"see curves   tensorboard --logdir {shlex.quote(shown)}"),
     )
 
 

@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import numpy as np
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
@@ -25,8 +26,8 @@ class Classifier(LightningModule):
     over samples: ``train/*`` over the batches as training saw them (dropout on, parameters moving), ``val/*`` and
     ``test/*`` over the whole part.
 
-    They are summed on the device. While training the sums are read at every logged step, which gives the logger the
-    mean since the last reading, and at the end of the epoch, which gives callbacks the mean over the epoch.
+    They are summed on the device. The sums of training are read at every logged step, which gives loggers the mean
+    over the steps since the one logged before, and at the end of the epoch, which gives callbacks the mean over it.
 
     Args:
         network: (B, *in_shape) to logits (B, num_classes).
@@ -56,17 +57,18 @@ class Classifier(LightningModule):
         self.loss = nn.CrossEntropyLoss() if loss is None else loss
         self.l1 = l1
         self.metrics: dict[str, float] = {}  # the newest train/*, val/* and test/* over an epoch or a part
-        self.reading: dict[str, float] = {}  # train/* since the reading before, and lr
+        self.reading: dict[str, float] = {}  # train/* as last logged, and lr
         self.confusion: Tensor | None = None  # counts, (num_classes, num_classes), true class by predicted class
         self.diverged_at: int | None = None  # the step at which a loss was read that is not finite
         self.samples_seen = 0  # by training, on all devices
-        self._sums = Sums()
-        self._epoch = (0.0, 0.0, 0.0)  # the readings of this epoch, added up
-        self._read_at = 0  # the step of the last reading
+        self._sums = Sums()  # on the device: of training, validation or test, whichever runs
+        self._since_logged = np.zeros(3)  # what was read of training since a step was logged
+        self._since_epoch = np.zeros(3)  # and since the epoch began
+        self._logged_at = 0  # the step that was logged last
 
     def __setattr__(self, name: str, value: Any) -> None:
-        # Lightning stores the name of the current hook 44 times a step. nn.Module would search parameters, buffers and
-        # submodules each time; a string is none of them, and neither is what an attribute's None replaces.
+        # Lightning stores the name of the current hook 44 times a step, and each time nn.Module looks whether it is a
+        # parameter, buffer or submodule. A string is none, and nor is a None that replaces an ordinary attribute.
         if isinstance(value, str) or (value is None and name in self.__dict__):
             object.__setattr__(self, name, value)
         else:
@@ -97,17 +99,22 @@ class Classifier(LightningModule):
         return loss
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Read the sums and log them, at logged steps."""
+        """Log the means since the step logged before, at logged steps."""
         step = self.trainer.global_step
-        if step != self._read_at and is_logged_step(self.trainer, step):
-            self._read_training()
-            self._to_loggers(self.reading)
+        if step == self._logged_at or not is_logged_step(self.trainer, step):
+            return
+        self._logged_at = step
+        self._read_training()
+        lr = self.trainer.optimizers[0].param_groups[0]["lr"]
+        self.reading = {**_means("train", self._since_logged), "lr": float(lr)}
+        self._since_logged = np.zeros(3)
+        self._to_loggers(self.reading)
 
     def on_train_epoch_end(self) -> None:
         """Publish the means over the epoch to callbacks; loggers have them in finer steps."""
         self._read_training()
-        self._publish("train", self._epoch)
-        self._epoch = (0.0, 0.0, 0.0)
+        self._publish("train", self._since_epoch)
+        self._since_epoch = np.zeros(3)
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Add a batch to the sums."""
@@ -115,14 +122,15 @@ class Classifier(LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         """Keep what training has summed apart from what validation will."""
-        if not self.trainer.sanity_checking and self.trainer.state.fn == "fit":
+        if self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
             self._read_training()
 
     def on_validation_epoch_end(self) -> None:
         """Publish the means over the validation part."""
-        self._publish("val", self._total())
-        if not self.trainer.sanity_checking:
-            self._to_loggers({name: self.metrics[name] for name in ("val/loss", "val/acc")})
+        total = self._take()
+        self._publish("val", total)
+        if self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
+            self._to_loggers(_means("val", total))
 
     def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Add a batch to the sums and to the confusion matrix."""
@@ -136,8 +144,9 @@ class Classifier(LightningModule):
 
     def on_test_epoch_end(self) -> None:
         """Publish the means over the test set."""
-        self._publish("test", self._total())
-        self._to_loggers({name: self.metrics[name] for name in ("test/loss", "test/acc")})
+        total = self._take()
+        self._publish("test", total)
+        self._to_loggers(_means("test", total))
         if self.confusion is not None:
             self.confusion = self.trainer.strategy.reduce(self.confusion, reduce_op="sum").cpu()
 
@@ -162,35 +171,32 @@ class Classifier(LightningModule):
         self._sums.add(loss, logits, labels)
         return loss, logits
 
-    def _total(self) -> tuple[float, float, float]:
-        """What the sums hold, over all devices: sum of losses, correct answers, samples. One transfer."""
-        loss, correct, count = self.trainer.strategy.reduce(self._sums.take(self.device), reduce_op="sum").tolist()
-        return loss, correct, count
+    def _take(self) -> np.ndarray:
+        """What the sums hold, over all devices: loss, correct answers, samples. One transfer."""
+        return self.trainer.strategy.reduce(self._sums.take(self.device), reduce_op="sum").cpu().numpy()
 
     def _read_training(self) -> None:
-        loss, correct, count = self._total()
-        self._read_at = self.trainer.global_step
-        if count == 0:
-            return
-        self._epoch = (self._epoch[0] + loss, self._epoch[1] + correct, self._epoch[2] + count)
-        self.samples_seen += int(count)
-        lr = self.trainer.optimizers[0].param_groups[0]["lr"]
-        self.reading = {"train/loss": loss / count, "train/acc": correct / count, "lr": float(lr)}
-        if not math.isfinite(loss) and self.diverged_at is None:
-            self.diverged_at = self._read_at
+        total = self._take()
+        self._since_logged += total
+        self._since_epoch += total
+        self.samples_seen += int(total[2])
+        if not math.isfinite(total[0]) and self.diverged_at is None:
+            self.diverged_at = self.trainer.global_step
             self.trainer.should_stop = True
 
-    def _publish(self, part: str, total: tuple[float, float, float]) -> None:
-        loss, correct, count = total
-        if count == 0:
-            return
-        values = {f"{part}/loss": loss / count, f"{part}/acc": correct / count}
+    def _publish(self, part: str, total: np.ndarray) -> None:
+        values = _means(part, total)
         self.metrics.update(values)
         self.log_dict(values, logger=False, on_step=False, on_epoch=True, batch_size=1)
 
     def _to_loggers(self, values: dict[str, float]) -> None:
         for logger in self.loggers:
             logger.log_metrics(values, step=self.trainer.global_step)
+
+
+def _means(part: str, total: np.ndarray) -> dict[str, float]:
+    loss, correct, count = total.tolist()
+    return {f"{part}/loss": loss / count, f"{part}/acc": correct / count} if count else {}
 
 
 def make_scheduler(recipe: Callable[..., Any], optimizer: Optimizer, steps: float) -> tuple[Any, str]:
