@@ -2,6 +2,8 @@
 
 import logging
 import shlex
+import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from io import StringIO
 from pathlib import Path
@@ -68,8 +70,14 @@ def result_block(record: Record, folder: Path) -> Group:
         status,
         f"{effort} ({record.samples_per_second:,.0f} samples/s)" if record.samples_per_second else effort,
         Text(f"run folder   {shown}"),  # as Text, or rich would take brackets in it for markup
-        Text(f"see curves   tensorboard --logdir {shlex.quote(shown)}"),
+        Text(f"see curves   {_tensorboard()} --logdir {shlex.quote(shown)}"),
     )
+
+
+def _tensorboard() -> str:
+    """The command as it works here: with its path where the environment is not active, as after ``make train``."""
+    beside = Path(sys.executable).parent / "tensorboard"
+    return "tensorboard" if shutil.which("tensorboard") or not beside.exists() else shlex.quote(relative(beside))
 
 
 def _decimals(value: float | None) -> str:
