@@ -27,15 +27,17 @@ package: .venv/installed-dev
 	$(BIN)/python -m build
 
 clean:
-	rm -rf .venv build dist src/lit_dl.egg-info
+	rm -rf .venv build dist *.egg-info
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
 .venv/installed: pyproject.toml constraints.txt | .venv/bin/python
+	@echo "Installing lit_dl with PyTorch into .venv, once; this takes minutes."
 	$(BIN)/python -m pip install -q -c constraints.txt -e .
 	touch $@
 
 .venv/installed-dev: pyproject.toml constraints.txt | .venv/bin/python
+	@echo "Installing lit_dl with PyTorch and the tools for its tests into .venv, once; this takes minutes."
 	$(BIN)/python -m pip install -q -c constraints.txt -e ".[dev]"
 	touch $@ .venv/installed

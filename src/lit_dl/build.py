@@ -49,7 +49,7 @@ def build(cfg: DictConfig, folder: Path) -> Run:
 
     seed_everything(cfg.seed, verbose=False)
     with command_errors("data"):
-        data = _recipe(cfg.data)()
+        data = _recipe(cfg.data)(shuffle_seed=cfg.seed)
     with command_errors("model"):
         network = _recipe(cfg.model)(
             in_shape=data.in_shape, num_classes=data.num_classes, activation=_recipe(cfg.activation)

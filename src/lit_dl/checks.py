@@ -1,9 +1,11 @@
 """What a user can get wrong on the command line, found and said before anything heavy is imported."""
 
+import argparse
 import difflib
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_module
@@ -50,8 +52,7 @@ def explain(error: BaseException, arguments: Sequence[str]) -> str:
         return f"{group}={name}: no such choice.{_did_you_mean(name, choices)}\nIt can be {', '.join(choices)}."
     if key := re.search(r"Could not override '([^']+)'", message):
         name = key.group(1).partition("@")[0]
-        chosen = [a for a in arguments if "=" in a and not a.startswith(("-", "hydra"))]
-        hint = _did_you_mean(name, list(dict.fromkeys(_names(chosen))))
+        hint = _did_you_mean(name, list(dict.fromkeys(_names(arguments))))
         return f"{name}: no such key or group.{hint}\nAll of them: python -m lit_dl.train --help"
     cause = error.__cause__
     return f"{message}\n{cause}" if cause is not None and str(cause) not in message else message
@@ -62,13 +63,13 @@ def _did_you_mean(name: str, names: list[str]) -> str:
     return f" Did you mean {' or '.join(near)}?" if near else ""
 
 
-def _names(overrides: list[str]) -> Iterator[str]:
-    """Groups and dotted keys of the config, composed with the choices that exist (a bad key is left out)."""
+def _names(arguments: Sequence[str]) -> Iterator[str]:
+    """Groups and dotted keys of the config, composed with those of the arguments that are right."""
     if GlobalHydra.instance().is_initialized():
         GlobalHydra.instance().clear()
+    good = [f"hydra.searchpath=['file://{folder}']" for folder in _config_dir(arguments)]
     with initialize_config_module("lit_dl.conf", version_base="1.3"):
-        good: list[str] = []
-        for override in overrides:
+        for override in (a for a in arguments if "=" in a and not a.startswith(("-", "hydra"))):
             try:
                 compose("train", [*good, override])
                 good.append(override)
@@ -79,6 +80,13 @@ def _names(overrides: list[str]) -> Iterator[str]:
     with open_dict(cfg):
         del cfg["hydra"]
     yield from _dotted(OmegaConf.to_container(cfg, resolve=False))
+
+
+def _config_dir(arguments: Sequence[str]) -> list[str]:
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--config-dir", "-cd", default=None)
+    folder = parser.parse_known_args(arguments)[0].config_dir
+    return [] if folder is None else [str(Path(folder).absolute())]
 
 
 def _dotted(node: Any, prefix: str = "") -> Iterator[str]:

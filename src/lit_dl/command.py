@@ -40,6 +40,8 @@ def run_command(job: Job, arguments: Sequence[str] | None = None) -> int:
     OmegaConf.register_new_resolver("run_name", lambda experiment: experiment or "train", replace=True)
     OmegaConf.register_new_resolver("file_name", _file_name, replace=True)
     OmegaConf.register_new_resolver("new_folder", _new_folder, replace=True, use_cache=True)
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, "")  # python -m looks for a user's own classes here, the console script would not
     codes: list[int] = []
     typed = list(sys.argv[1:] if arguments is None else arguments)
 

@@ -27,7 +27,8 @@ def say(content: RenderableType) -> None:
     console.print(content, soft_wrap=True)  # the terminal wraps long lines, so that a path can be copied
     plain = Console(file=StringIO(), width=120, color_system=None)
     plain.print(content)
-    log.info("\n%s", plain.file.getvalue().rstrip())  # type: ignore[attr-defined]  # it is the StringIO above
+    for line in plain.file.getvalue().splitlines():  # type: ignore[attr-defined]  # it is the StringIO above
+        log.info(line.rstrip())
 
 
 def say_error(message: str) -> None:
@@ -49,12 +50,17 @@ def start_block(facts: Mapping[str, str], layers: Sequence[tuple[str, str, int]]
     return Group(*head, "", table, "")
 
 
-def result_block(record: Record, folder: Path) -> Group:
-    """The metrics of each part, the status with its reason, and where to look next."""
+def result_block(record: Record, folder: Path, tested: str) -> Group:
+    """The metrics of each part, the status with its reason, and where to look next.
+
+    Args:
+        tested: of which epoch the parameters are that gave the validation and test metrics.
+    """
     table = Table(box=None, padding=(0, 3, 0, 0), header_style="dim")
     for column in ("", "loss", "accuracy"):
         table.add_column(column, justify="right" if column else "left")
-    for part, label in (("train", "train (last epoch)"), ("val", "validation"), ("test", "test")):
+    labels = {"train": "train (last epoch)", "val": f"validation ({tested})", "test": f"test ({tested})"}
+    for part, label in labels.items():
         loss, accuracy = (record.metrics.get(f"{part}/{metric}") for metric in ("loss", "acc"))
         if f"{part}/loss" in record.metrics:
             table.add_row(Text(label, style="bold"), _decimals(loss), _decimals(accuracy))

@@ -7,7 +7,7 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from lit_dl.console import console
+from lit_dl.console import console, say
 
 REFRESH_SECONDS = 0.1
 LINES = 20  # epochs that leave a line behind, at most
@@ -36,6 +36,7 @@ class EpochProgress(Callback):
             text,
             BarColumn(bar_width=30),
             MofNCompleteColumn(),
+            TextColumn("steps"),
             TimeRemainingColumn(),
             TextColumn("{task.fields[now]}"),
         )
@@ -52,7 +53,7 @@ class EpochProgress(Callback):
         self._drawn = time.monotonic()
         reading: dict[str, float] = getattr(pl_module, "reading", {})
         now = _part(reading, "train") if reading else ""
-        description = f"epoch {trainer.current_epoch + 1}"
+        description = f"epoch {_of(trainer.current_epoch + 1, trainer)}"
         self.bar.update(self.task, completed=trainer.global_step, description=description, now=now)
         self.bar.refresh()
 
@@ -72,19 +73,23 @@ class EpochProgress(Callback):
         self._stop()
 
     def _line(self, trainer: Trainer, epochs: int, is_last: bool = False) -> None:
-        planned = trainer.max_epochs if trainer.max_epochs is not None and trainer.max_epochs > 0 else None
-        every = math.ceil((planned or 1) / LINES)
+        every = math.ceil(max(trainer.max_epochs or 1, 1) / LINES)
         if not trainer.is_global_zero or not (is_last or epochs % every == 0):
             return
-        epoch = f"{epochs:>{len(str(planned))}}/{planned}" if planned else f"{epochs}"
         values = {name: float(value) for name, value in trainer.callback_metrics.items()}
         parts = [_part(values, part) for part in ("train", "val") if f"{part}/loss" in values]
-        console.print(f"epoch {epoch}   {'   '.join(parts)}")
+        say(f"epoch {_of(epochs, trainer)}   {'   '.join(parts)}")
 
     def _stop(self) -> None:
         if self.bar is not None:
             self.bar.stop()
             self.bar = None
+
+
+def _of(epoch: int, trainer: Trainer) -> str:
+    """The epoch among those planned, if their number is set."""
+    planned = trainer.max_epochs
+    return f"{epoch:>{len(str(planned))}}/{planned}" if planned is not None and planned > 0 else f"{epoch}"
 
 
 def _part(values: dict[str, float], part: str) -> str:

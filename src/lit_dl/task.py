@@ -2,6 +2,7 @@
 
 import inspect
 import math
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -60,11 +61,14 @@ class Classifier(LightningModule):
         self.reading: dict[str, float] = {}  # train/* as last logged, and lr
         self.confusion: Tensor | None = None  # counts, (num_classes, num_classes), true class by predicted class
         self.diverged_at: int | None = None  # the step at which a loss was read that is not finite
-        self.samples_seen = 0  # by training, on all devices
+        self.samples_seen = 0  # by training, on all devices, also before it was resumed
         self._sums = Sums()  # on the device: of training, validation or test, whichever runs
         self._since_logged = np.zeros(3)  # what was read of training since a step was logged
         self._since_epoch = np.zeros(3)  # and since the epoch began
         self._logged_at = 0  # the step that was logged last
+        self._seconds = 0.0  # of training before it was resumed
+        self._begun: float | None = None  # when it began or was resumed, by time.perf_counter
+        self._ended: float | None = None
 
     def __setattr__(self, name: str, value: Any) -> None:
         # Lightning stores the name of the current hook 44 times a step, and each time nn.Module looks whether it is a
@@ -90,6 +94,20 @@ class Classifier(LightningModule):
         scheduler, interval = make_scheduler(self.scheduler, optimizer, self.trainer.estimated_stepping_batches)
         plan = {"scheduler": scheduler, "interval": interval, "monitor": "val/loss", "strict": False}
         return {"optimizer": optimizer, "lr_scheduler": plan}
+
+    def seconds(self) -> float:
+        """Seconds of training, validation included, also of that before it was resumed; 0 before it begins."""
+        if self._begun is None:
+            return self._seconds
+        return self._seconds + (self._ended or time.perf_counter()) - self._begun
+
+    def on_fit_start(self) -> None:
+        """Start the clock."""
+        self._begun = time.perf_counter()
+
+    def on_fit_end(self) -> None:
+        """Stop the clock."""
+        self._ended = time.perf_counter()
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """The objective of a batch."""
@@ -151,8 +169,9 @@ class Classifier(LightningModule):
             self.confusion = self.trainer.strategy.reduce(self.confusion, reduce_op="sum").cpu()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what a resumed run needs to go on as if it had not been stopped: random numbers and metrics."""
+        """Add what a resumed run needs to go on as if it had not been stopped."""
         checkpoint["metrics"] = dict(self.metrics)
+        checkpoint["effort"] = {"seconds": self.seconds(), "samples_seen": self.samples_seen}
         checkpoint["random"] = {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -160,6 +179,7 @@ class Classifier(LightningModule):
         if self.trainer.state.fn != "fit":
             return
         self.metrics = dict(checkpoint["metrics"])
+        self._seconds, self.samples_seen = checkpoint["effort"]["seconds"], checkpoint["effort"]["samples_seen"]
         torch.set_rng_state(checkpoint["random"]["cpu"].cpu())
         if len(checkpoint["random"]["cuda"]) == torch.cuda.device_count():
             torch.cuda.set_rng_state_all([state.cpu() for state in checkpoint["random"]["cuda"]])

@@ -7,7 +7,6 @@ misspelt override answer within a second.
 import logging
 import signal
 import sys
-import time
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
@@ -84,14 +83,11 @@ def fit(run: Run, record: records.Record, checkpoint: Path | None) -> None:
     Raises:
         KeyboardInterrupt: if the user or the system stopped it.
     """
-    begun = time.perf_counter()
     try:
         run.trainer.fit(run.task, datamodule=run.data, ckpt_path=None if checkpoint is None else str(checkpoint))
     except SystemExit as leaving:  # so Lightning answers Ctrl-C and SIGTERM, deaf to Ctrl-C from then on
         signal.signal(signal.SIGINT, signal.default_int_handler)
         raise KeyboardInterrupt from leaving
-    finally:
-        record.seconds = time.perf_counter() - begun
     record.status, record.stop_reason = _how_it_ended(run)
 
 
@@ -133,8 +129,8 @@ def _facts(cfg: DictConfig, run: Run, folder: Path) -> dict[str, str]:
     device, world = run.trainer.strategy.root_device, run.trainer.world_size
     decay = cfg.optimizer.get("weight_decay")
     return {
-        "data": f"{data.name}: {sizes['train']:,} training, {sizes['val']:,} validation, {sizes['test']:,} test samples"
-        f" of {shape}, {data.num_classes} classes; batch size {cfg.data.batch_size}",
+        "data": f"{data.name}: {sizes['train']:,} training, {sizes['val']:,} validation, {sizes['test']:,} test",
+        "samples": f"{shape}, {data.num_classes} classes; batch size {data.batch_size}",
         "model": f"{choices['model']}, {parameters:,} parameters; activation {choices['activation']}, "
         f"init {choices['init']}",
         "optimizer": f"{choices['optimizer']}, lr {cfg.optimizer.get('lr')}"
@@ -152,7 +148,7 @@ def _how_it_ended(run: Run) -> tuple[records.Status, str]:
     if stopping is not None and stopping.wait_count >= stopping.patience:
         return (
             "early_stopped",
-            f"{stopping.monitor} did not improve on {stopping.best_score:.4f} {stopping.patience} times",
+            f"{stopping.monitor} did not improve on {stopping.best_score:.4f} in {stopping.patience} epochs",
         )
     if trainer.max_epochs is not None and trainer.current_epoch == trainer.max_epochs:
         return "completed", f"trainer.max_epochs={trainer.max_epochs} reached"
@@ -171,6 +167,7 @@ def _conclude(cfg: DictConfig, run: Run | None, folder: Path, record: records.Re
         return
     record.metrics = dict(run.task.metrics)
     record.epochs, record.steps = trainer.current_epoch, trainer.global_step
+    record.seconds = run.task.seconds()
     record.samples_per_second = run.task.samples_seen / record.seconds if record.seconds else 0.0
     best = Path(records.CHECKPOINTS) / f"{records.BEST}.ckpt"
     record.best_checkpoint = str(best) if (folder / best).is_file() else None
@@ -179,7 +176,8 @@ def _conclude(cfg: DictConfig, run: Run | None, folder: Path, record: records.Re
         _log_result(cfg, run, folder, record)
     records.write(record, folder)
     if record.steps:
-        say(result_block(record, folder))
+        tested = "last epoch" if run.early_stopping is None or run.best is None else "best epoch"
+        say(result_block(record, folder, tested))
 
 
 def _log_result(cfg: DictConfig, run: Run, folder: Path, record: records.Record) -> None:
@@ -196,6 +194,7 @@ def _log_result(cfg: DictConfig, run: Run, folder: Path, record: records.Record)
     for board in boards:
         board.log_hyperparams(_hyperparameters(cfg), {f"hp/{name}": value for name, value in record.metrics.items()})
         board.finalize("success")
+    (folder / "hparams.yaml").unlink(missing_ok=True)  # the logger's own, less than what .hydra has
 
 
 def _hyperparameters(cfg: DictConfig) -> dict[str, Any]:
