@@ -22,6 +22,30 @@ WRONG = [
     ("seed=abc", ["seed=abc", "whole number", "4294967295"]),
     ("seed=-1", ["seed=-1", "from 0"]),
     ("trainer.max_epochs=-5", ["trainer.max_epochs=-5", "-1 for no limit"]),
+    ("optimizer.lr=null", ["optimizer.lr=None", "above 0"]),
+    ("scheduler=null", ["scheduler=null", "a group takes the name of a choice"]),
+    ("trainer.max_steps=0", ["trainer.max_steps=0", "-1 for no limit"]),
+    ("trainer.limit_train_batches=0", ["trainer.limit_train_batches=0"]),
+    ("trainer.limit_val_batches=0.1", ["trainer:", "limit_val_batches"]),
+    ("trainer.accumulate_grad_batches=0", ["trainer.accumulate_grad_batches=0", "from 1 up"]),
+    ("trainer.check_val_every_n_epoch=0", ["trainer.check_val_every_n_epoch=0", "from 1 up"]),
+    ("trainer.gradient_clip_val=-1", ["trainer.gradient_clip_val=-1", "above 0"]),
+    ("trainer.strategy=ddp_spawn", ["trainer.strategy=ddp_spawn", "ddp"]),
+    ("early_stopping=on early_stopping.patience=abc", ["early_stopping.patience=abc", "from 1 up"]),
+    (
+        "early_stopping=on early_stopping.monitor=val/acc early_stopping.mode=min",
+        ["early_stopping.mode=min", "maximum"],
+    ),
+    ("early_stopping=on trainer.limit_val_batches=0", ["never validates", "train/loss"]),
+    ("early_stopping=on trainer.enable_checkpointing=false", ["trainer.enable_checkpointing=true"]),
+    ("data.normalize=abc", ["normalize is 'abc'", "true or false"]),
+    ("data.split_seed=99999999999999999999999", ["split_seed is 99999999999999999999999", "2**63"]),
+    ("data=spiral data.noise=abc", ["noise is 'abc'", "from 0 up"]),
+    ("data=spiral data.turns=abc", ["turns is 'abc'"]),
+    ("hydra.run.dir=", ["hydra.run.dir", "name a folder"]),
+    ("resume=", ["resume=", "name a run folder"]),
+    ("-m resume=somewhere", ["resume=somewhere", "without -m"]),
+    ("resume=somewhere model=cnn", ["model=cnn would make another run", "trainer"]),
     ("trainer.max_epochs=0", ["trainer.max_epochs=0", "from 1 up"]),
     ("data.batch_size=0", ["batch_size is 0", "from 1 up, or full"]),
     ("data.batch_size=all", ["batch_size is 'all'", "full"]),
@@ -39,7 +63,7 @@ WRONG = [
     ("trainer.precision=7", ["trainer:", "7", "16-mixed"]),
     ("trainer.precision=16-mixed trainer.gradient_clip_val=1", ["optimizer.fused=false"]),
     ("early_stopping=on early_stopping.monitor=val/f1", ["val/f1", "val/loss, val/acc"]),
-    ("early_stopping=on early_stopping.mode=up", ["early_stopping:", "up"]),
+    ("early_stopping=on early_stopping.mode=up", ["early_stopping.mode=up", "minimum"]),
     ("scheduler=onecycle trainer.max_epochs=-1", ["scheduler:", "trainer.max_epochs"]),
     ("+optimizer.foo=1", ["optimizer:", "foo"]),
     ("resume=nowhere", ["resume=nowhere", "no run folder"]),
@@ -48,7 +72,7 @@ WRONG = [
 
 @pytest.mark.parametrize(("overrides", "words"), WRONG, ids=[overrides for overrides, _ in WRONG])
 def test_a_wrong_command_says_why_and_leaves_nothing(command, overrides, words):
-    data = [] if "data=" in overrides else ["data=digits"]
+    data = [] if "data=" in overrides or "resume=" in overrides else ["data=digits"]
     result = command(*data, *overrides.split())
     assert result.code == 2
     for word in words:
@@ -89,6 +113,38 @@ def test_a_wrong_command_leaves_a_folder_with_other_files_alone(command):
     Path("mine/notes.txt").write_text("keep")
     assert command("data=digits", "model.hidden=[0]", "hydra.run.dir=mine").code == 2
     assert [path.name for path in Path("mine").iterdir()] == ["notes.txt"]
+
+
+def test_a_run_never_begins_in_the_folder_of_another(command):
+    assert command("data=digits", "trainer.max_epochs=1", "hydra.run.dir=mine").code == 0
+    folder = Path("mine")
+    ours = [path for path in folder.rglob("*") if path.is_file() and path.name != "train.log"]  # still open here
+    before = {path: path.read_bytes() for path in ours}
+    for overrides in (["seed=9"], ["dropout=7"]):
+        result = command("data=digits", *overrides, "hydra.run.dir=mine")
+        assert result.code == 2
+        assert "resume=mine" in result.err
+    assert {path: path.read_bytes() for path in ours} == before
+
+
+def test_a_broken_yaml_of_the_users_is_named(command):
+    Path("conf/model").mkdir(parents=True)
+    Path("conf/model/broken.yaml").write_text("a: [1")
+    result = command("--config-dir", "conf", "data=digits", "model=broken")
+    assert result.code == 2
+    assert "broken.yaml" in result.err
+    assert "Traceback" not in result.err
+
+
+def test_a_data_set_of_the_users_joins_with_a_short_yaml_and_is_resumed(command):
+    Path("conf/data").mkdir(parents=True)
+    Path("conf/data/mine.yaml").write_text("_target_: lit_dl.data.Digits\nbatch_size: 128\n")
+    result = command("--config-dir", "conf", "data=mine", "trainer.max_epochs=1")
+    assert result.code == 0, result.err
+    hint = command("--config-dir", "conf", "data=mine", "data.batchsize=3").err
+    assert "Did you mean data.batch_size" in hint
+    assert command(f"resume={result.folder}", "trainer.max_epochs=2", "--config-dir", "conf").code == 0
+    assert result.record.epochs == 2
 
 
 def test_two_runs_of_the_same_second_get_a_folder_each(command):

@@ -14,11 +14,13 @@ from lit_dl.build import build
 
 CONF = Path(lit_dl.conf.__file__).parent
 CHOICES = sorted(path for path in CONF.rglob("*.yaml") if path.parent != CONF and "hydra" not in path.parts)
-# What train.py passes itself, and what is of no use here: nothing is predicted, the data sets bring their own sampler,
-# and lit_dl records hyperparameters by itself.
+# What build.py passes itself, and what is of no use here: nothing is predicted, the data sets bring their own sampler
+# (which Lightning would replace to overfit a few batches: data.train_size does that), and lit_dl records
+# hyperparameters by itself.
 NOT_IN_YAML = {
     "logger", "callbacks", "default_root_dir", "enable_model_summary", "limit_predict_batches", "barebones",
     "use_distributed_sampler", "reload_dataloaders_every_n_epochs", "enable_autolog_hparams", "model_registry",
+    "overfit_batches",
 }  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """Whole runs: what they leave in the run folder, that they repeat, resume and stop as they should."""
 
+import errno
 import json
 import os
 import re
@@ -170,6 +171,25 @@ def test_a_diverged_run_is_recorded_and_no_failure(command):
     assert "test/acc" not in result.record.metrics
 
 
+def test_a_full_disk_is_said_once_and_leaves_the_last_good_checkpoint(command, monkeypatch):
+    original, writes = os.fsync, []
+
+    def full_after_two_epochs(handle):
+        writes.append(handle)
+        if len(writes) > 4:  # the best and the last checkpoint of each
+            raise OSError(errno.ENOSPC, "No space left on device")
+        original(handle)
+
+    monkeypatch.setattr(os, "fsync", full_after_two_epochs)
+    result = command("data=digits", "trainer.max_epochs=5")
+    assert result.code == 1
+    assert result.err.count("No space left on device") == 1
+    assert "Traceback" not in result.err
+    checkpoint = torch.load(result.folder / "checkpoints/last.ckpt", weights_only=True)
+    assert checkpoint["global_step"] == 44
+    assert {path.name for path in (result.folder / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+
+
 def test_a_run_that_breaks_is_recorded_with_its_reason(command, monkeypatch):
     def broken(self, batch, batch_idx):
         raise RuntimeError("the step broke")
@@ -198,7 +218,7 @@ def test_missing_data_is_recorded_as_a_failure(command, monkeypatch):
         ("trainer.fast_dev_run=true",), ("trainer.enable_checkpointing=false",), ("logger=off",), ("diagnostics=off",),
         ("trainer.limit_val_batches=0",), ("trainer.accumulate_grad_batches=3",), ("trainer.precision=bf16-mixed",),
         ("data.batch_size=full",), ("scheduler=plateau",), ("scheduler=cosine",), ("l1=1e-4",),
-        ("trainer.val_check_interval=0.5",), ("early_stopping=on", "trainer.enable_checkpointing=false"),
+        ("trainer.val_check_interval=0.5",), ("model.norm=batch", "data.train_size=65"),
     ],
     ids=" ".join,
 )  # fmt: skip
@@ -207,6 +227,32 @@ def test_options_work_together(command, overrides):
     assert result.code == 0, result.err
     assert result.record.status == "completed"
     assert "test/acc" in result.record.metrics
+
+
+def test_validation_and_test_are_of_the_same_parameters(command):
+    folder = command("data=digits", "trainer.max_epochs=4", "trainer.check_val_every_n_epoch=3").folder
+    validated_each_epoch = command("data=digits", "trainer.max_epochs=4").record.metrics
+    assert records.read(folder).metrics == validated_each_epoch
+    assert steps_and_values(folder, "val/loss")[0] == [66]
+
+
+@pytest.mark.parametrize("scheduler", ["cosine", "onecycle"])
+def test_a_schedule_over_the_whole_training_is_not_resumed_into_a_longer_one(command, scheduler):
+    folder = command(*QUICK, f"scheduler={scheduler}").folder
+    before = (folder / "metrics.json").read_bytes()
+    result = command(f"resume={folder}", "trainer.max_epochs=4")
+    assert result.code == 2
+    assert "laid out for trainer.max_epochs=2" in result.err
+    assert (folder / "metrics.json").read_bytes() == before
+
+
+def test_what_diverged_or_was_stopped_early_is_not_resumed_by_mistake(command):
+    diverged = command(*QUICK, "optimizer=sgd", "optimizer.lr=1e30", "activation=identity").folder
+    assert "it diverged" in command(f"resume={diverged}", "trainer.max_epochs=4").err
+    stopped = command(*QUICK, "early_stopping=on", "early_stopping.min_delta=9", "early_stopping.patience=1").folder
+    assert "early_stopping=off" in command(f"resume={stopped}", "trainer.max_epochs=4").err
+    assert command(f"resume={stopped}", "trainer.max_epochs=4", "early_stopping=off").code == 0
+    assert records.read(stopped).epochs == 4
 
 
 def test_last_is_the_last_epoch_also_when_it_is_not_validated(command):
@@ -218,11 +264,14 @@ def test_a_resumed_run_gives_the_numbers_of_one_that_was_not_stopped(command):
     settings = ("data=digits", "dropout=0.3", "scheduler=step", "scheduler.step_size=1")
     whole = command(*settings, "trainer.max_epochs=4").record
     stopped = command(*settings, "trainer.max_epochs=2").folder
+    first = records.read(stopped)
     resumed = command(f"resume={stopped}", "trainer.max_epochs=4")
     assert resumed.code == 0
     record = records.read(stopped)
     assert record.metrics == whole.metrics
     assert (record.epochs, record.steps) == (4, 88)
+    assert record.seconds > first.seconds
+    assert record.samples_per_second == pytest.approx(4 * 1350 / record.seconds)
     assert "trainer.max_epochs=4" in yaml.safe_load((stopped / ".hydra/overrides.yaml").read_text())
     assert steps_and_values(stopped, "val/loss")[0] == [22, 44, 66, 88]
 
@@ -259,7 +308,7 @@ def test_steps_that_come_again_after_resuming_stand_once_in_the_curves(command):
 def test_a_mistake_while_resuming_leaves_the_run_as_it_was(command):
     folder = command(*QUICK).folder
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != "train.log"}
-    assert command(f"resume={folder}", "model.hidden=[0]").code == 2
+    assert command(f"resume={folder}", "trainer.max_epochs=3", "trainer.precision=7").code == 2
     after = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != "train.log"}
     assert after == before
 

@@ -64,7 +64,9 @@ def build(cfg: DictConfig, folder: Path) -> Run:
         scheduler = _recipe(cfg.scheduler) if cfg.scheduler is not None else None
         endless = cfg.trainer.max_epochs == -1 and cfg.trainer.max_steps == -1
         if scheduler is not None:
-            make_scheduler(scheduler, trial, math.inf if endless else 1)
+            _, interval = make_scheduler(scheduler, trial, math.inf if endless else 1)
+            if interval == "step" and cfg.resume is not None:
+                _check_length(cfg, folder)
     with command_errors("loss"):
         loss = _recipe(cfg.loss)()
     task = Classifier(network, optimizer, scheduler, loss, cfg.l1)
@@ -93,17 +95,30 @@ def _early_stopping(cfg: DictConfig) -> "EarlyStopping | None":
     monitor, mode = cfg.early_stopping.monitor, cfg.early_stopping.mode
     if monitor not in MONITORS:
         raise CommandError(f"early_stopping.monitor={monitor}: no such metric. It can be {', '.join(MONITORS)}")
-    if mode is None:
-        mode = "max" if monitor.endswith("acc") else "min"
+    better = "max" if monitor.endswith("acc") else "min"
+    if mode not in (None, better):
+        raise CommandError(f"early_stopping.mode={mode}: the best {monitor} is its {better}imum. Leave the mode out")
+    validates = cfg.trainer.limit_val_batches != 0 and (
+        cfg.trainer.max_epochs == -1 or cfg.trainer.check_val_every_n_epoch <= cfg.trainer.max_epochs
+    )
+    if monitor.startswith("val") and not validates:
+        raise CommandError(f"early_stopping.monitor={monitor}: this run never validates. Take train/loss or train/acc")
+    if not cfg.trainer.enable_checkpointing:
+        raise CommandError("early_stopping=on tests the best parameters, so it needs trainer.enable_checkpointing=true")
     with command_errors("early_stopping"):
         # Validation comes before the end of the training epoch, and with it what train/* was over that epoch.
-        return _recipe(cfg.early_stopping)(mode=mode, check_on_train_epoch_end=monitor.startswith("train"))
+        return _recipe(cfg.early_stopping)(mode=better, check_on_train_epoch_end=monitor.startswith("train"))
 
 
 def _trainer(cfg: DictConfig, folder: Path, callbacks: list[Any]) -> "Trainer":
+    from lit_dl.checkpoints import AtomicCheckpointIO
     from lit_dl.progress import EpochProgress
 
     _check_accelerator(cfg.trainer.accelerator)
+    if any(word in str(cfg.trainer.strategy) for word in ("spawn", "fork", "notebook")):
+        raise CommandError(
+            f"trainer.strategy={cfg.trainer.strategy}: its processes keep the results to themselves. Take ddp instead"
+        )
     if cfg.diagnostics is not None:
         with command_errors("diagnostics"):
             callbacks.append(_recipe(cfg.diagnostics)())
@@ -111,10 +126,14 @@ def _trainer(cfg: DictConfig, folder: Path, callbacks: list[Any]) -> "Trainer":
         callbacks.append(EpochProgress())
     logger: Any = False
     if cfg.logger is not None:
+        purge = _purge(cfg, folder)
         with command_errors("logger"):
-            logger = _recipe(cfg.logger)(save_dir=str(folder), **_purge(cfg, folder))
+            logger = _recipe(cfg.logger)(save_dir=str(folder), **purge)
     with command_errors("trainer"):
-        trainer: Trainer = _recipe(cfg.trainer)(
+        recipe = _recipe(cfg.trainer)
+        plugins = recipe.keywords["plugins"] or []  # type: ignore[attr-defined]  # it is a functools.partial
+        trainer: Trainer = recipe(
+            plugins=[*(plugins if isinstance(plugins, list) else [plugins]), AtomicCheckpointIO()],
             callbacks=callbacks,
             logger=logger,
             default_root_dir=str(folder),
@@ -130,8 +149,19 @@ def _purge(cfg: DictConfig, folder: Path) -> dict[str, int]:
         return {}
     import torch
 
-    checkpoint = torch.load(records.last_checkpoint(folder), weights_only=True, map_location="cpu")
+    with command_errors(f"resume={cfg.resume}"):
+        checkpoint = torch.load(records.last_checkpoint(folder), weights_only=True, map_location="cpu")
     return {"purge_step": checkpoint["global_step"] + 1}
+
+
+def _check_length(cfg: DictConfig, folder: Path) -> None:
+    """A schedule over the whole training cannot go on into one of another length."""
+    earlier = records.read_config(folder)["trainer"]
+    for key in ("max_epochs", "max_steps"):
+        if cfg.trainer[key] != earlier[key]:
+            raise ValueError(
+                f"it was laid out for trainer.{key}={earlier[key]}; resume with that, or begin a new run with more"
+            )
 
 
 def _check_accelerator(name: str) -> None:

@@ -1,18 +1,42 @@
-"""The two checkpoints of a run folder."""
+"""The two checkpoints of a run folder, and how they reach the disk."""
 
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
+import torch
+from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from lit_dl import records
 
 
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Replaces a checkpoint whole or not at all, so that a killed run or a full disk leaves the one before.
+
+    Lightning's own writes into the system's temporary folder and moves the file; between file systems that is a copy,
+    which can stop half way.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Write ``checkpoint`` to ``path``, making its folder.
+
+        Raises:
+            OSError: if it cannot be written.
+        """
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        content = BytesIO()
+        torch.save(checkpoint, content)  # in memory: torch.save turns a full disk into an error that does not say so
+        with records.replacing(path) as part:
+            part.write_bytes(content.getbuffer())
+
+
 class BestAndLast(ModelCheckpoint):
     """Keeps ``best.ckpt``, of the best value of a metric, and ``last.ckpt``, of the end of the last epoch.
 
-    The best is looked for where its metric is new: ``val/*`` after each validation, ``train/*`` after each epoch. Both
-    files are replaced atomically, so that a killed run leaves whole ones.
+    The best is looked for where its metric is new: ``val/*`` after each validation, ``train/*`` after each epoch.
 
     Args:
         folder: the run folder.

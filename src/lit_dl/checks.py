@@ -13,6 +13,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 SEED_LIMIT = 2**32  # numpy takes no larger seed
+ABSENT = object()  # stands for a key that the config does not have, which is not the same as null
 
 
 def check_values(cfg: DictConfig) -> None:
@@ -21,16 +22,24 @@ def check_values(cfg: DictConfig) -> None:
     Raises:
         ValueError: names the key, the value and what is allowed.
     """
-    _whole_number(cfg, "seed", SEED_LIMIT - 1)
+    _whole_number(cfg, "seed", most=SEED_LIMIT - 1)
     _number(cfg, "dropout", 0, 1)
     _number(cfg, "l1", 0)
     _number(cfg, "optimizer.lr", 0, least_included=False)
     _number(cfg, "optimizer.weight_decay", 0)
     if not isinstance(cfg.compile, bool):
         raise ValueError(f"compile={cfg.compile}: it must be true or false")
-    epochs = cfg.trainer.max_epochs
-    if not isinstance(epochs, int) or isinstance(epochs, bool) or (epochs < 1 and epochs != -1):
-        raise ValueError(f"trainer.max_epochs={epochs}: it must be a whole number from 1 up, or -1 for no limit")
+    for key in ("trainer.max_epochs", "trainer.max_steps"):
+        _whole_number(cfg, key, least=1, no_limit=True)
+    for key in ("accumulate_grad_batches", "check_val_every_n_epoch", "log_every_n_steps"):
+        _whole_number(cfg, f"trainer.{key}", least=1)
+    if cfg.early_stopping is not None:
+        _whole_number(cfg, "early_stopping.patience", least=1)
+        _number(cfg, "early_stopping.min_delta", 0)
+    if cfg.trainer.gradient_clip_val is not None:
+        _number(cfg, "trainer.gradient_clip_val", 0, least_included=False)
+    if cfg.trainer.limit_train_batches == 0:
+        raise ValueError("trainer.limit_train_batches=0: nothing would be trained; it must be above 0, or null for all")
     fused = OmegaConf.select(cfg, "optimizer.fused")
     if fused and cfg.trainer.gradient_clip_val is not None and str(cfg.trainer.precision) == "16-mixed":
         raise ValueError(
@@ -105,18 +114,21 @@ def _same_ending(key: str, names: Iterable[str]) -> list[str]:
     return [name for name, ending in last.items() if ending in near][:3]
 
 
-def _whole_number(cfg: DictConfig, key: str, most: int) -> None:
+def _whole_number(cfg: DictConfig, key: str, least: int = 0, most: int | None = None, no_limit: bool = False) -> None:
     value = OmegaConf.select(cfg, key)
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
-        raise ValueError(f"{key}={value}: it must be a whole number from 0 to {most}")
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if whole and (least <= value <= (math.inf if most is None else most) or (no_limit and value == -1)):
+        return
+    allowed = f"from {least} up" if most is None else f"from {least} to {most}"
+    raise ValueError(f"{key}={value}: it must be a whole number {allowed}{', or -1 for no limit' if no_limit else ''}")
 
 
 def _number(cfg: DictConfig, key: str, least: float, most: float = math.inf, least_included: bool = True) -> None:
-    value = OmegaConf.select(cfg, key)
-    if value is None and "." in key:
+    if OmegaConf.select(cfg, key, default=ABSENT) is ABSENT:
         return  # an optimizer of the user's own that has no such argument
-    allowed = f"from {least:g} to {most:g}" if most < math.inf else f"from {least:g} up"
-    allowed = allowed if least_included else f"above {least:g}"
+    value = OmegaConf.select(cfg, key)
     number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if not number or not least <= value <= most or (value == least and not least_included):
-        raise ValueError(f"{key}={value}: it must be a number {allowed}")
+    if number and (least < value <= most or (value == least and least_included)):
+        return
+    allowed = f"from {least:g} to {most:g}" if most < math.inf else f"from {least:g} up"
+    raise ValueError(f"{key}={value}: it must be a number {allowed if least_included else f'above {least:g}'}")

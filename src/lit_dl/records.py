@@ -5,7 +5,8 @@ import math
 import os
 import platform
 import subprocess
-import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -69,18 +70,25 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         OSError: if it cannot be written.
     """
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    part = Path(name)
+    with replacing(path) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A new file to write beside ``path``, which takes its place when the block ends well and vanishes otherwise.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        part.chmod(0o644)  # a temporary file is for its owner alone
+        yield part
+        with part.open("rb") as file:
+            os.fsync(file.fileno())  # or the name could reach the disk before the content
         os.replace(part, path)
-    except BaseException:
-        part.unlink()
-        raise
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def read(folder: Path) -> Record:
@@ -113,6 +121,16 @@ def overrides_to_resume(folder: Path) -> list[str]:
         raise ValueError(f"{folder} has no {CHECKPOINTS}/{LAST}.ckpt to go on from: its first epoch was not finished")
     overrides = yaml.safe_load(path.read_text(encoding="utf-8"))
     return [override for override in overrides if not override.startswith("resume=")]
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The composed config of a run folder; interpolations are left as they are written.
+
+    Raises:
+        FileNotFoundError: if it has none.
+    """
+    config: dict[str, Any] = yaml.safe_load((folder / HYDRA_FOLDER / "config.yaml").read_text(encoding="utf-8"))
+    return config
 
 
 def last_checkpoint(folder: Path) -> Path:

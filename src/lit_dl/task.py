@@ -61,6 +61,7 @@ class Classifier(LightningModule):
         self.reading: dict[str, float] = {}  # train/* as last logged, and lr
         self.confusion: Tensor | None = None  # counts, (num_classes, num_classes), true class by predicted class
         self.diverged_at: int | None = None  # the step at which a loss was read that is not finite
+        self.validated_at: int | None = None  # the step of the last validation while training
         self.samples_seen = 0  # by training, on all devices, also before it was resumed
         self._sums = Sums()  # on the device: of training, validation or test, whichever runs
         self._since_logged = np.zeros(3)  # what was read of training since a step was logged
@@ -148,6 +149,7 @@ class Classifier(LightningModule):
         total = self._take()
         self._publish("val", total)
         if self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
+            self.validated_at = self.trainer.global_step
             self._to_loggers(_means("val", total))
 
     def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:

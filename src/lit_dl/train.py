@@ -23,10 +23,12 @@ from lit_dl.command import CommandError, command_errors, run_command
 from lit_dl.console import console, relative, result_block, say, start_block
 
 # Lightning's remarks on what is meant so here: data in memory needs no workers, metrics are reduced before they are
-# logged, a resumed run finds its own checkpoints, a short run has few steps to log. The last is between it and torch.
+# logged, a resumed run finds its own checkpoints and may leave early stopping out, a short run has few steps to log. The
+# last is between Lightning and torch.
 KNOWN_REMARKS = (
     ".*does not have many workers.*",
     ".*sync_dist=True.*",
+    ".*callbacks used to create the checkpoint need to be provided.*",
     ".*Checkpoint directory .* exists and is not empty.*",
     ".*number of training batches.*smaller than the logging interval.*",
     ".*Trainer.test.*DistributedSampler.*|.*DistributedSampler.*Trainer.*",
@@ -46,16 +48,16 @@ def job(cfg: DictConfig, folder: Path) -> None:
         CommandError: if the config asks for what cannot be had; nothing has been trained then.
         OSError: if data is missing or a folder cannot be written.
     """
-    try:
-        check_values(cfg)
-        if cfg.resume is not None:
-            _check_unfinished(cfg, folder)
-    except ValueError as error:
-        raise CommandError(str(error)) from error
-    _quiet()
     record = records.Record("failed", "", overrides=list(HydraConfig.get().overrides.task))
     run = None
     try:
+        try:
+            check_values(cfg)
+            if cfg.resume is not None:
+                _check_unfinished(cfg, folder)
+        except ValueError as error:
+            raise CommandError(str(error)) from error
+        _quiet()
         run = build(cfg, folder)
         run.data.prepare_data()
         with command_errors("data"):
@@ -81,10 +83,15 @@ def fit(run: Run, record: records.Record, checkpoint: Path | None) -> None:
     """Train, from a checkpoint if one is given, and record how it went.
 
     Raises:
+        CommandError: if Lightning finds that the trainer's arguments do not go with the data.
         KeyboardInterrupt: if the user or the system stopped it.
     """
+    from lightning.fabric.utilities.exceptions import MisconfigurationException
+
     try:
         run.trainer.fit(run.task, datamodule=run.data, ckpt_path=None if checkpoint is None else str(checkpoint))
+    except MisconfigurationException as error:  # what Lightning can tell only with the data at hand
+        raise CommandError(f"trainer: {error}") from error
     except SystemExit as leaving:  # so Lightning answers Ctrl-C and SIGTERM, deaf to Ctrl-C from then on
         signal.signal(signal.SIGINT, signal.default_int_handler)
         raise KeyboardInterrupt from leaving
@@ -96,14 +103,18 @@ def test(run: Run, record: records.Record) -> None:
     if record.status == "diverged":
         return
     best = run.best.best_model_path if run.early_stopping is not None and run.best is not None else ""
-    if best:
-        run.trainer.validate(run.task, datamodule=run.data, ckpt_path=best, verbose=False)
+    if best or run.task.validated_at != run.trainer.global_step:  # the same parameters are validated and tested
+        run.trainer.validate(run.task, datamodule=run.data, ckpt_path=best or None, verbose=False)
     run.trainer.test(run.task, datamodule=run.data, verbose=False)
 
 
 def _check_unfinished(cfg: DictConfig, folder: Path) -> None:
     with suppress(FileNotFoundError):  # a run that was killed
         record, epochs = records.read(folder), cfg.trainer.max_epochs
+        if record.status == "diverged":
+            raise ValueError(f"resume={cfg.resume}: it diverged, and its parameters are of no use any more")
+        if record.status == "early_stopped" and cfg.early_stopping is not None:
+            raise ValueError(f"resume={cfg.resume}: it was stopped early. To go on all the same: early_stopping=off")
         if record.status == "completed" and 0 < epochs <= record.epochs:
             raise ValueError(
                 f"resume={cfg.resume}: its {record.epochs} epochs are done. For more: trainer.max_epochs=N"
@@ -154,7 +165,7 @@ def _how_it_ended(run: Run) -> tuple[records.Status, str]:
         return "completed", f"trainer.max_epochs={trainer.max_epochs} reached"
     if trainer.global_step == trainer.max_steps:
         return "completed", f"trainer.max_steps={trainer.max_steps} reached"
-    return "completed", "trainer.max_time reached"
+    return "completed", "trainer.max_time reached" if trainer.should_stop else "the trainer stopped"
 
 
 def _conclude(cfg: DictConfig, run: Run | None, folder: Path, record: records.Record) -> None:

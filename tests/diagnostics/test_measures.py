@@ -32,22 +32,23 @@ def test_norms_equal_a_loop_over_all_entries(net, shape):
 
 
 def test_layers_are_named_by_depth_and_kind_and_own_their_entries():
-    layers = layers_of(CNN((1, 8, 8), 10, [3], hidden=[7], kernel_size=3, padding=1, activation=nn.PReLU))
+    net = CNN((1, 8, 8), 10, [3], hidden=[7], kernel_size=3, padding=1, activation=nn.PReLU)
+    layers = layers_of(with_gradients(net, 1, 8, 8))
     assert [layer.name for layer in layers] == ["01_conv2d", "02_prelu", "03_linear", "04_prelu", "05_linear"]
-    assert entries(layers) == [3 * 9 + 3, 1, 3 * 16 * 7 + 7, 1, 7 * 10 + 10]
+    assert [entries(layer) for layer in layers] == [3 * 9 + 3, 1, 3 * 16 * 7 + 7, 1, 7 * 10 + 10]
 
 
 def test_a_shared_parameter_counts_once():
     net = nn.Sequential(nn.Linear(3, 3), nn.Tanh(), nn.Linear(3, 3))
     net[2].weight = net[0].weight
     layers = layers_of(with_gradients(net, 3))
-    assert entries(layers) == [12, 3]
+    assert [entries(layer) for layer in layers] == [12, 3]
     assert gradient_norms(layers).tolist() == pytest.approx([by_hand(layer.parameters) for layer in layers], rel=1e-6)
 
 
-def test_frozen_parameters_are_left_out_and_a_missing_gradient_is_zero():
+def test_a_frozen_layer_has_no_entries_and_a_norm_of_zero():
     net = MLP((3,), 2, [4])
     net[1].requires_grad_(False)
-    layers = layers_of(net)
-    assert [layer.name for layer in layers] == ["01_linear"]
-    assert gradient_norms(layers).tolist() == [0.0]
+    layers = layers_of(with_gradients(net, 3))
+    assert [entries(layer) for layer in layers] == [0, 10]
+    assert gradient_norms(layers).tolist() == pytest.approx([0.0, by_hand(layers[1].parameters)], rel=1e-6)

@@ -114,6 +114,19 @@ def test_norms_are_unscaled_under_16_mixed(tmp_path, fused):
         assert total == pytest.approx(math.hypot(*norms_by_hand(module, [BATCHES[step - 1]])), rel=0.01)
 
 
+def test_layers_frozen_at_first_are_measured_once_they_train(tmp_path):
+    class Thawing(Stranger):
+        def on_train_batch_start(self, batch, batch_idx):
+            self.net[1].requires_grad_(batch_idx >= 3)
+
+    values = monitored(Thawing(), tmp_path)
+    assert list(values["grad_norm/02_linear"]) == [1, 2, 4, 6]
+    assert list(values["grad_norm/01_linear"]) == [4, 6]
+    for step in (4, 6):
+        parts = (values["grad_norm/01_linear"][step], values["grad_norm/02_linear"][step])
+        assert values["grad_norm/total"][step] == pytest.approx(math.hypot(*parts), rel=1e-6)
+
+
 def test_it_works_on_lightnings_own_demo(tmp_path):
     values = monitored(BoringModel(), tmp_path, limit_train_batches=3, limit_val_batches=0)
     assert list(values["grad_norm/01_linear"]) == [1, 2]

@@ -4,7 +4,7 @@ import hashlib
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import Literal
+from typing import Literal, TypeGuard
 
 import torch
 from lightning.pytorch import LightningDataModule
@@ -52,11 +52,15 @@ class InMemoryData(LightningDataModule, ABC):
         super().__init__()
         if batch_size != "full":
             check_count("batch_size", batch_size, ", or full")
-        if not _is_number(val_fraction) or not 0 < val_fraction < 1:
+        if not is_number(val_fraction) or not 0 < val_fraction < 1:
             raise ValueError(f"val_fraction is {val_fraction!r}; it must lie between 0 and 1, both excluded")
         if train_size is not None:
             check_count("train_size", train_size, ", or null for all")
         check_count("split_seed", split_seed, least=0)
+        if split_seed >= 2**63:
+            raise ValueError(f"split_seed is {split_seed}; torch takes seeds below 2**63")
+        if not isinstance(normalize, bool):
+            raise ValueError(f"normalize is {normalize!r}; it must be true or false")
         self.batch_size = batch_size
         self.val_fraction = val_fraction
         self.train_size = train_size
@@ -158,7 +162,8 @@ class Batches(DistributedSampler):
 
     Args:
         samples: what the rows are numbers of; at least ``world_size`` of them.
-        batch_size: rows in a batch of one rank; a last, smaller batch is kept.
+        batch_size: rows in a batch of one rank. A last, smaller batch is kept, but joins the one before it where it
+            would leave a rank with a single row.
         shuffle: a new order each epoch, instead of 0, 1, 2, ...
         seed: of the order.
         rank, world_size: which share of each batch this process takes.
@@ -175,7 +180,8 @@ class Batches(DistributedSampler):
         super().__init__(samples, num_replicas=world_size, rank=rank, shuffle=shuffle, seed=seed)
         step = batch_size * world_size
         self.starts = list(range(0, len(samples), step))
-        if len(samples) - self.starts[-1] < world_size:  # too few left for a batch on every rank
+        least = world_size if batch_size == 1 else 2 * world_size  # batch normalisation needs two rows on each rank
+        if len(self.starts) > 1 and len(samples) - self.starts[-1] < least:
             del self.starts[-1]
 
     def __len__(self) -> int:
@@ -199,7 +205,8 @@ def check_count(name: str, value: object, alternative: str = "", least: int = 1)
         raise ValueError(f"{name} is {value!r}; it must be a whole number from {least} up{alternative}")
 
 
-def _is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether ``value`` is a finite number (True and False are none)."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from lit_dl.data.base import InMemoryData, Samples, check_count
+from lit_dl.data.base import InMemoryData, Samples, check_count, is_number
 
 POOL_SEED, TEST_SEED = 0, 1  # the points are the same whatever the other seeds
 
@@ -37,8 +37,10 @@ class Spiral(InMemoryData):
         super().__init__(**options)
         check_count("classes", classes, least=2)
         check_count("points", points, least=2)
-        if not 0 <= noise < math.inf:
-            raise ValueError(f"noise is {noise!r}; it must be 0 or more (radians)")
+        if not is_number(noise) or noise < 0:
+            raise ValueError(f"noise is {noise!r}; it must be a number from 0 up (radians)")
+        if turns is not None and not is_number(turns):
+            raise ValueError(f"turns is {turns!r}; it must be a number, or null for 2 / classes")
         self.num_classes = classes
         self.points = points
         self.noise = noise

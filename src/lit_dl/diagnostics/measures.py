@@ -14,11 +14,14 @@ class Layer(NamedTuple):
 
 
 def layers_of(network: nn.Module) -> list[Layer]:
-    """The layers of a network in the order in which they were registered; a shared parameter counts once."""
+    """The layers of a network in the order in which they were registered; a shared parameter counts once.
+
+    Frozen ones are among them, since they may be trained later.
+    """
     seen: set[int] = set()
     layers: list[Layer] = []
     for module in network.modules():
-        own = [p for p in module.parameters(recurse=False) if p.requires_grad and id(p) not in seen]
+        own = [p for p in module.parameters(recurse=False) if id(p) not in seen]
         seen.update(map(id, own))
         if own:
             layers.append(Layer(f"{len(layers) + 1:02d}_{type(module).__name__.lower()}", own))
@@ -26,7 +29,7 @@ def layers_of(network: nn.Module) -> list[Layer]:
 
 
 def gradient_norms(layers: list[Layer]) -> Tensor:
-    """L2 norm of each layer's gradient, (len(layers),), on the device, where a missing gradient counts as zero.
+    """L2 norm of each layer's gradient, (len(layers),), on the device. A missing gradient counts as zero.
 
     A layer's norm is the root of the sum of its parameters' squared norms, so that the norms of all layers give the
     total norm in the same way.
@@ -41,6 +44,6 @@ def gradient_norms(layers: list[Layer]) -> Tensor:
     return squares.new_zeros(len(layers)).index_add_(0, index, squares).sqrt()
 
 
-def entries(layers: list[Layer]) -> list[int]:
-    """Number of scalar parameters of each layer."""
-    return [sum(p.numel() for p in layer.parameters) for layer in layers]
+def entries(layer: Layer) -> int:
+    """Number of scalar parameters of a layer that have a gradient; 0 where it is frozen."""
+    return sum(p.numel() for p in layer.parameters if p.grad is not None)

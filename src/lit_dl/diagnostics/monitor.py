@@ -27,6 +27,7 @@ class GradientMonitor(Callback):
     number of entries, comparable between layers), ``grad_norm/total`` and, with clipping, ``grad_norm_clipped/total``
     (what clipping left). Norms are those of the gradient that the optimizer gets: after the unscaling of mixed
     precision and, but for the last one, before clipping; with accumulation, of the sum over the accumulated batches.
+    Layers without a gradient, such as frozen ones, are left out of a step.
     In TensorBoard's custom scalars one chart shows all layers. One transfer from the device a logged step.
 
     Example:
@@ -35,13 +36,12 @@ class GradientMonitor(Callback):
 
     def __init__(self) -> None:
         self.layers: list[Layer] = []  # found when training starts
-        self.entries: list[int] = []  # scalar parameters of each layer
+        self._measured_at = 0  # the step whose gradient was logged last
         self._clipped_at = 0  # the step whose gradient after clipping was logged last
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Find the layers and lay out the charts."""
         self.layers = layers_of(pl_module)
-        self.entries = entries(self.layers)
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger) and trainer.is_global_zero:
                 logger.experiment.add_custom_scalars(CHARTS)
@@ -49,13 +49,15 @@ class GradientMonitor(Callback):
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
         """Measure and log, at logged steps."""
         step = trainer.global_step + 1  # the step that is about to be made
-        if not is_logged_step(trainer, step):
+        if step == self._measured_at or not is_logged_step(trainer, step):
             return
+        self._measured_at = step  # optimizers such as LBFGS ask for the gradient of a step several times
         norms = (gradient_norms(self.layers) / _scale_left(trainer, optimizer)).tolist()
         values = {"grad_norm/total": math.sqrt(sum(norm**2 for norm in norms))}
-        for layer, norm, count in zip(self.layers, norms, self.entries, strict=True):
-            values[f"grad_norm/{layer.name}"] = norm
-            values[f"grad_rms/{layer.name}"] = norm / math.sqrt(count)
+        for layer, norm in zip(self.layers, norms, strict=True):
+            if count := entries(layer):
+                values[f"grad_norm/{layer.name}"] = norm
+                values[f"grad_rms/{layer.name}"] = norm / math.sqrt(count)
         self._log(trainer, values, step)
 
     def on_train_batch_end(
