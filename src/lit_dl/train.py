@@ -23,8 +23,8 @@ from lit_dl.command import CommandError, command_errors, run_command
 from lit_dl.console import console, relative, result_block, say, start_block
 
 # Lightning's remarks on what is meant so here: data in memory needs no workers, metrics are reduced before they are
-# logged, a resumed run finds its own checkpoints and may leave early stopping out, a short run has few steps to log. The
-# last is between Lightning and torch.
+# logged, a resumed run finds its own checkpoints and may leave early stopping out, a short run has few steps to log.
+# The last is between Lightning and torch.
 KNOWN_REMARKS = (
     ".*does not have many workers.*",
     ".*sync_dist=True.*",
