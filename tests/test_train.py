@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from filelock import FileLock
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from lit_dl import records
@@ -282,6 +283,15 @@ def test_a_run_killed_while_testing_is_finished_with_all_its_metrics(command):
     (whole.folder / "metrics.json").unlink()
     assert command(f"resume={whole.folder}").code == 0
     assert records.read(whole.folder).metrics == metrics
+
+
+def test_a_run_that_is_still_going_is_not_resumed_by_a_second_process(command):
+    folder = command(*QUICK).folder
+    with FileLock(folder / ".lock"):
+        result = command(f"resume={folder}", "trainer.max_epochs=3")
+    assert result.code == 2
+    assert "another process is at work" in result.err
+    assert command(f"resume={folder}", "trainer.max_epochs=3").code == 0
 
 
 def test_a_complete_run_is_resumed_only_for_more_epochs(command):

@@ -29,6 +29,7 @@ FULL_ERROR = "HYDRA_FULL_ERROR"  # a user who sets it to 1 gets the stack trace
 SPIN = "50000"  # turns that an idle OpenMP thread waits before it sleeps; libgomp's 30 billion starve a busy machine
 KEEP_HYDRA_FOLDER = "hydra.output_subdir=null"  # also how Lightning starts the other processes of DDP
 MAY_CHANGE = ("trainer", "logger", "diagnostics", "early_stopping", "compile")  # on resuming
+LOCK_FILE = ".lock"  # in the run folder; freed by the system when its process is killed
 LOG_FILE = "train.log"  # as conf/hydra/job_logging has it
 NAME_LENGTH = 120  # of a job's folder; file systems take 255 bytes
 Job = Callable[[DictConfig, Path], None]
@@ -106,7 +107,8 @@ def _do(job: Job, cfg: DictConfig) -> int:
     if in_sweep:
         console.rule(Text(f"job {HydraConfig.get().job.num}: {HydraConfig.get().job.override_dirname}"), style="dim")
     try:
-        job(cfg, folder)
+        with _alone_in(folder):
+            job(cfg, folder)
         return OK
     except CommandError as error:
         code = _say(error, str(error), WRONG_COMMAND)
@@ -125,6 +127,29 @@ def _do(job: Job, cfg: DictConfig) -> int:
         return _say(error, f"{type(error).__name__}: {error}\nThe stack trace is in {folder / LOG_FILE}", FAILURE)
 
 
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Hold the run folder, so that a run that is still going is not resumed by a second process.
+
+    Raises:
+        CommandError: if another process holds it.
+    """
+    from filelock import FileLock, Timeout
+
+    if os.environ.get("LOCAL_RANK", "0") != "0":  # DDP's other processes work for the one that holds it
+        yield
+        return
+    lock = FileLock(folder / LOCK_FILE, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise CommandError(f"{folder}: another process is at work on this run; wait for it, or stop it") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def _say(error: BaseException | None, message: str, code: int) -> int:
     if error is not None and os.environ.get(FULL_ERROR) == "1":
         traceback.print_exception(error)
@@ -140,7 +165,7 @@ def _withdraw(folder: Path) -> None:
             handler.close()
     for name in ("config.yaml", "hydra.yaml", "overrides.yaml"):
         (folder / records.HYDRA_FOLDER / name).unlink(missing_ok=True)
-    for name in (LOG_FILE, "hparams.yaml", *(path.name for path in folder.glob("events.out.tfevents.*"))):
+    for name in (LOG_FILE, LOCK_FILE, "hparams.yaml", *(path.name for path in folder.glob("events.out.tfevents.*"))):
         (folder / name).unlink(missing_ok=True)
     for empty in (
         folder / records.CHECKPOINTS,
