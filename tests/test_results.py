@@ -3,15 +3,14 @@
 import shutil
 import statistics
 import subprocess
-import sys
 import time
 
 import pytest
+from runs import PROGRAM
 
 from lit_dl import records
 
 pytestmark = pytest.mark.slow
-PROGRAM = [sys.executable, "-m", "lit_dl.train"]
 
 
 @pytest.fixture

@@ -4,32 +4,15 @@ import errno
 import json
 import os
 import re
-import signal
 import subprocess
-import sys
-import time
-from pathlib import Path
 
 import pytest
 import torch
 import yaml
-from filelock import FileLock
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from runs import PROGRAM, QUICK, events, steps_and_values
 
 from lit_dl import records
 from lit_dl.models import MLP
-
-QUICK = ("data=digits", "trainer.max_epochs=2", "trainer.accelerator=cpu")
-PROGRAM = [sys.executable, "-m", "lit_dl.train"]
-
-
-def events(folder: Path) -> EventAccumulator:
-    return EventAccumulator(str(folder), size_guidance={"scalars": 0}).Reload()
-
-
-def steps_and_values(folder: Path, tag: str) -> tuple[list[int], list[float]]:
-    scalars = events(folder).Scalars(tag)
-    return [scalar.step for scalar in scalars], [scalar.value for scalar in scalars]
 
 
 def test_a_run_leaves_what_the_contract_names(command):
@@ -237,116 +220,9 @@ def test_validation_and_test_are_of_the_same_parameters(command):
     assert steps_and_values(folder, "val/loss")[0] == [66]
 
 
-@pytest.mark.parametrize("scheduler", ["cosine", "onecycle"])
-def test_a_schedule_over_the_whole_training_is_not_resumed_into_a_longer_one(command, scheduler):
-    folder = command(*QUICK, f"scheduler={scheduler}").folder
-    before = (folder / "metrics.json").read_bytes()
-    result = command(f"resume={folder}", "trainer.max_epochs=4")
-    assert result.code == 2
-    assert "laid out for trainer.max_epochs=2" in result.err
-    assert (folder / "metrics.json").read_bytes() == before
-
-
-def test_what_diverged_or_was_stopped_early_is_not_resumed_by_mistake(command):
-    diverged = command(*QUICK, "optimizer=sgd", "optimizer.lr=1e30", "activation=identity").folder
-    assert "it diverged" in command(f"resume={diverged}", "trainer.max_epochs=4").err
-    stopped = command(*QUICK, "early_stopping=on", "early_stopping.min_delta=9", "early_stopping.patience=1").folder
-    assert "early_stopping=off" in command(f"resume={stopped}", "trainer.max_epochs=4").err
-    assert command(f"resume={stopped}", "trainer.max_epochs=4", "early_stopping=off").code == 0
-    assert records.read(stopped).epochs == 4
-
-
 def test_last_is_the_last_epoch_also_when_it_is_not_validated(command):
     folder = command("data=digits", "trainer.max_epochs=3", "trainer.check_val_every_n_epoch=2").folder
     assert torch.load(folder / "checkpoints/last.ckpt", weights_only=True)["global_step"] == 66
-
-
-def test_a_resumed_run_gives_the_numbers_of_one_that_was_not_stopped(command):
-    settings = ("data=digits", "dropout=0.3", "scheduler=step", "scheduler.step_size=1")
-    whole = command(*settings, "trainer.max_epochs=4").record
-    stopped = command(*settings, "trainer.max_epochs=2").folder
-    first = records.read(stopped)
-    resumed = command(f"resume={stopped}", "trainer.max_epochs=4")
-    assert resumed.code == 0
-    record = records.read(stopped)
-    assert record.metrics == whole.metrics
-    assert (record.epochs, record.steps) == (4, 88)
-    assert record.seconds > first.seconds
-    assert record.samples_per_second == pytest.approx(4 * 1350 / record.seconds)
-    assert "trainer.max_epochs=4" in yaml.safe_load((stopped / ".hydra/overrides.yaml").read_text())
-    assert steps_and_values(stopped, "val/loss")[0] == [22, 44, 66, 88]
-
-
-def test_a_run_killed_while_testing_is_finished_with_all_its_metrics(command):
-    whole = command(*QUICK)
-    metrics = whole.record.metrics
-    (whole.folder / "metrics.json").unlink()
-    assert command(f"resume={whole.folder}").code == 0
-    assert records.read(whole.folder).metrics == metrics
-
-
-def test_a_run_that_is_still_going_is_not_resumed_by_a_second_process(command):
-    folder = command(*QUICK).folder
-    with FileLock(folder / ".lock"):
-        result = command(f"resume={folder}", "trainer.max_epochs=3")
-    assert result.code == 2
-    assert "another process is at work" in result.err
-    assert command(f"resume={folder}", "trainer.max_epochs=3").code == 0
-
-
-def test_a_complete_run_is_resumed_only_for_more_epochs(command):
-    folder = command(*QUICK).folder
-    before = (folder / "metrics.json").read_bytes()
-    result = command(f"resume={folder}")
-    assert result.code == 2
-    assert "its 2 epochs are done" in result.err
-    assert (folder / "metrics.json").read_bytes() == before
-
-
-def test_steps_that_come_again_after_resuming_stand_once_in_the_curves(command):
-    folder = command(*QUICK, "trainer.log_every_n_steps=11", "trainer.max_steps=40").folder  # 18 steps into epoch 2
-    checkpoint = torch.load(folder / "checkpoints/last.ckpt", weights_only=True)
-    assert checkpoint["global_step"] == 40
-    earlier = torch.load(folder / "checkpoints/best.ckpt", weights_only=True)
-    assert earlier["global_step"] == 22
-    (folder / "metrics.json").unlink()
-    (folder / "checkpoints/best.ckpt").replace(folder / "checkpoints/last.ckpt")  # as if killed in epoch 2
-    assert command(f"resume={folder}", "trainer.max_steps=-1").code == 0
-    assert steps_and_values(folder, "grad_norm/total")[0] == [1, 11, 22, 33, 44]
-
-
-def test_a_mistake_while_resuming_leaves_the_run_as_it_was(command):
-    folder = command(*QUICK).folder
-    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != "train.log"}
-    assert command(f"resume={folder}", "trainer.max_epochs=3", "trainer.precision=7").code == 2
-    after = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != "train.log"}
-    assert after == before
-
-
-@pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_a_run_that_is_stopped_from_outside_goes_on_where_it_was(tmp_path, kill):
-    settings = ["data=digits", "trainer.accelerator=cpu", "model.hidden=[50]"]
-    process = subprocess.Popen(
-        [*PROGRAM, *settings, "trainer.max_epochs=100000"],
-        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    deadline = time.monotonic() + 60
-    while not list(tmp_path.rglob("last.ckpt")) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    process.send_signal(kill)
-    _, err = process.communicate(timeout=60)
-    assert "Traceback" not in err
-    folder = next(tmp_path.rglob(".hydra")).parent
-    if kill == signal.SIGKILL:
-        assert not (folder / "metrics.json").exists()
-    else:
-        assert process.returncode == 130
-        assert records.read(folder).status == "interrupted"
-    epoch = torch.load(folder / "checkpoints/last.ckpt", weights_only=True)["epoch"]
-    resume = [*PROGRAM, f"resume={folder}", f"trainer.max_epochs={epoch + 3}"]
-    assert subprocess.run(resume, cwd=tmp_path, capture_output=True).returncode == 0
-    record = records.read(folder)
-    assert (record.status, record.epochs) == ("completed", epoch + 3)
 
 
 def test_ddp_trains_and_tests_once_in_one_folder(tmp_path):
