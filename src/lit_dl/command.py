@@ -26,7 +26,7 @@ from lit_dl.console import console, log, say_error
 
 OK, FAILURE, WRONG_COMMAND, INTERRUPTED = 0, 1, 2, 130  # exit codes
 FULL_ERROR = "HYDRA_FULL_ERROR"  # a user who sets it to 1 gets the stack trace
-SPIN = "50000"  # turns that an idle OpenMP thread waits before it sleeps; libgomp's 30 billion starve a busy machine
+SPIN = "50000"  # turns that an idle OpenMP thread waits before it sleeps; libgomp's 300,000 starve a busy machine
 KEEP_HYDRA_FOLDER = "hydra.output_subdir=null"  # also how Lightning starts the other processes of DDP
 MAY_CHANGE = ("trainer", "logger", "diagnostics", "early_stopping", "compile")  # on resuming
 LOCK_FILE = ".lock"  # in the run folder; freed by the system when its process is killed
