@@ -85,13 +85,25 @@ def diagnostics_basic(data: InMemoryData, folder: Path) -> float:
     return _lit_dl(data, folder, [GradientMonitor()])
 
 
-def _lit_dl(data: InMemoryData, folder: Path, callbacks: list[Callback]) -> float:
+def diagnostics_full(data: InMemoryData, folder: Path) -> float:
+    return _lit_dl(data, folder, [GradientMonitor(every_step=True, histograms=True)])
+
+
+def off_logging_each_step(data: InMemoryData, folder: Path) -> float:
+    return _lit_dl(data, folder, [], every=1)
+
+
+def basic_logging_each_step(data: InMemoryData, folder: Path) -> float:
+    return _lit_dl(data, folder, [GradientMonitor()], every=1)
+
+
+def _lit_dl(data: InMemoryData, folder: Path, callbacks: list[Callback], every: int = 20) -> float:
     task = Classifier(MLP(data.in_shape, data.num_classes), adam)
     callbacks = [*callbacks, EpochProgress(), ModelCheckpoint(folder, filename="best", save_last=True)]
-    return _fit(task, data, callbacks, TensorBoardLogger(folder, "", ""))
+    return _fit(task, data, callbacks, TensorBoardLogger(folder, "", ""), every)
 
 
-def _fit(task: LightningModule, data: InMemoryData, callbacks: list[Callback], logger) -> float:
+def _fit(task: LightningModule, data: InMemoryData, callbacks: list[Callback], logger, every: int = 20) -> float:
     timer = EpochTimer()
     trainer = Trainer(
         accelerator="cpu",
@@ -99,7 +111,7 @@ def _fit(task: LightningModule, data: InMemoryData, callbacks: list[Callback], l
         logger=logger,
         callbacks=[*callbacks, timer],
         limit_val_batches=0,
-        log_every_n_steps=20,
+        log_every_n_steps=every,
         enable_progress_bar=False,
         enable_model_summary=False,
         enable_checkpointing=bool(logger),
@@ -119,7 +131,15 @@ def main() -> None:
     data = Digits() if options.data == "digits" else MNIST(os.environ.get("LIT_DL_DATA_DIR", "data"))
     data.prepare_data()
     data.setup()
-    programs: list[Callable[[InMemoryData, Path], float]] = [raw, bare, diagnostics_off, diagnostics_basic]
+    programs: list[Callable[[InMemoryData, Path], float]] = [
+        raw,
+        bare,
+        diagnostics_off,
+        diagnostics_basic,
+        diagnostics_full,
+        off_logging_each_step,
+        basic_logging_each_step,
+    ]
     seconds: dict[str, list[float]] = {program.__name__: [] for program in programs}
     for round_number in range(options.rounds + 1):
         for program in programs:
@@ -134,7 +154,7 @@ def main() -> None:
     for name, taken in seconds.items():
         middle = statistics.median(taken)
         spread = f"{min(taken):.3f} to {max(taken):.3f}"
-        print(f"{name:<18} {middle:7.3f} s   {middle / base:5.2f} x raw   ({spread})")
+        print(f"{name:<24} {middle:7.3f} s   {middle / base:5.2f} x raw   ({spread})")
 
 
 if __name__ == "__main__":

@@ -22,13 +22,13 @@ def test_a_run_leaves_what_the_contract_names(command):
     names = {path.relative_to(result.folder).as_posix() for path in result.folder.rglob("*") if path.is_file()}
     for name in (
         ".hydra/config.yaml", ".hydra/overrides.yaml", "train.log", "metrics.json", "confusion_matrix.png",
-        "checkpoints/best.ckpt", "checkpoints/last.ckpt",
+        "gradient_flow.png", "checkpoints/best.ckpt", "checkpoints/last.ckpt",
     ):  # fmt: skip
         assert name in names
     content = json.loads((result.folder / "metrics.json").read_text())
     assert set(content) == {
         "status", "stop_reason", "metrics", "diagnosis", "epochs", "steps", "seconds", "samples_per_second",
-        "best_checkpoint", "data", "environment", "overrides",
+        "diagnostics_seconds", "best_checkpoint", "data", "environment", "overrides",
     }  # fmt: skip
     record = result.record
     assert (record.status, record.stop_reason) == ("completed", "trainer.max_epochs=2 reached")
@@ -46,10 +46,13 @@ def test_tensorboard_has_the_tags_of_the_contract(command):
     found = events(result.folder).Tags()
     layers = ("01_linear", "02_linear", "03_linear")
     expected = {"train/loss", "train/acc", "val/loss", "val/acc", "test/loss", "test/acc", "lr", "grad_norm/total"}
-    expected |= {f"{measure}/{layer}" for measure in ("grad_norm", "grad_rms") for layer in layers}
+    measures = ("grad_norm", "grad_rms", "grad_zeros", "weight_norm", "update_ratio")
+    expected |= {f"{measure}/{layer}" for measure in measures for layer in layers}
+    expected |= {f"activation/{name}_relu/{of}" for name in ("01", "02") for of in ("mean", "std", "dead")}
     expected |= {"grad_norm_clipped/total"} | {f"hp/{name}" for name in result.record.metrics}
     assert set(found["scalars"]) == expected
-    assert found["images"] == ["confusion_matrix"]
+    assert set(found["images"]) == {"gradient_flow", "confusion_matrix"}
+    assert "diagnosis/text_summary" in found["tensors"]
     assert "_hparams_/experiment" in events(result.folder).summary_metadata
     assert steps_and_values(result.folder, "grad_norm/total")[0] == [1, 10, 20, 30, 40]
     assert steps_and_values(result.folder, "val/loss")[0] == [22, 44]
@@ -151,9 +154,60 @@ def test_a_diverged_run_is_recorded_and_no_failure(command):
     result = command(*QUICK, "optimizer=sgd", "optimizer.lr=1e30", "activation=identity")
     assert result.code == 0
     assert result.record.status == "diverged"
-    assert "step" in result.record.stop_reason
+    assert result.record.stop_reason == "loss or gradient not finite at step 2"
+    assert result.record.steps == 2
     assert result.record.metrics["train/loss"] is None
     assert "test/acc" not in result.record.metrics
+    diverged = result.record.diagnosis[0]
+    assert (diverged["kind"], diverged["since_step"]) == ("diverged", 2)
+    assert len(diverged["evidence"]["rows"]) == 64
+    assert "finding: diverged since step 2: the loss is nan" in result.out
+
+
+@pytest.mark.parametrize("diagnostics", ["basic", "off"])
+def test_parameters_or_a_metric_that_are_not_finite_are_in_no_checkpoint(command, diagnostics):
+    rate = "optimizer.lr=1e7"  # finite in the first epoch of one step; then the loss overflows
+    settings = ("data.batch_size=full", "trainer.max_epochs=30", "optimizer=sgd", rate, "model.hidden=[64,64,64,64]")
+    result = command("data=digits", *settings, "init=large", "activation=identity", f"diagnostics={diagnostics}")
+    assert result.record.status == "diverged"
+    for name in ("best", "last"):
+        path = result.folder / "checkpoints" / f"{name}.ckpt"
+        if path.is_file():
+            checkpoint = torch.load(path, weights_only=True)
+            assert all(torch.isfinite(value).all() for value in checkpoint["state_dict"].values())
+    assert (result.folder / "checkpoints" / "last.ckpt").is_file()
+
+
+def test_a_diverged_run_may_go_on_to_its_end(command):
+    settings = ("optimizer=sgd", "optimizer.lr=1e30", "activation=identity", "diagnostics.on_divergence=continue")
+    result = command(*QUICK, *settings)
+    assert (result.record.status, result.record.steps) == ("diverged", 44)
+
+
+def test_a_resumed_run_keeps_what_was_found_before(command):
+    sick = ("data=digits", "model.hidden=[8,8,8,8,8,8,8,8]", "activation=sigmoid", "optimizer=sgd")
+    folder = command(*sick, "trainer.max_epochs=4").folder
+    first = records.read(folder)
+    assert [finding["kind"] for finding in first.diagnosis] == ["vanishing_gradients"]
+    resumed = command(f"resume={folder}", "trainer.max_epochs=6")
+    assert records.read(folder).diagnosis[0] == first.diagnosis[0]
+    assert "finding: vanishing" not in resumed.out  # it was said
+
+
+def test_the_diagnosis_is_printed_at_the_end_with_its_cost(command):
+    result = command(*QUICK, "trainer.max_epochs=5")
+    assert [finding["kind"] for finding in result.record.diagnosis] == ["healthy"]
+    assert re.search(r"healthy +1 +gradients reach every layer", result.out)
+    share = re.search(r"diagnostics: ([\d.]+)% of training time", result.out)
+    record = result.record
+    assert float(share.group(1)) == pytest.approx(100 * record.diagnostics_seconds / record.seconds, rel=0.25)
+
+
+def test_without_diagnostics_nothing_is_hooked_or_said(command):
+    result = command(*QUICK, "diagnostics=off")
+    assert (result.record.diagnosis, result.record.diagnostics_seconds) == ([], 0.0)
+    assert "diagnos" not in result.out
+    assert not (result.folder / "gradient_flow.png").exists()
 
 
 def test_a_full_disk_is_said_once_and_leaves_the_last_good_checkpoint(command, monkeypatch):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from lit_dl.checkpoints import BestAndLast
     from lit_dl.data.base import InMemoryData
+    from lit_dl.diagnostics import GradientMonitor
     from lit_dl.models.summary import Row
     from lit_dl.task import Classifier
 
@@ -31,6 +32,7 @@ class Run:
     trainer: "Trainer"
     best: "BestAndLast | None"  # None with trainer.enable_checkpointing=false
     early_stopping: "EarlyStopping | None"
+    monitor: "GradientMonitor | None"
     layers: "list[Row]"
 
 
@@ -69,7 +71,12 @@ def build(cfg: DictConfig, folder: Path) -> Run:
                 _check_length(cfg, folder)
     with command_errors("loss"):
         loss = _recipe(cfg.loss)()
-    task = Classifier(network, optimizer, scheduler, loss, cfg.l1)
+    monitor = None
+    if cfg.diagnostics is not None:
+        with command_errors("diagnostics"):
+            monitor = _recipe(cfg.diagnostics)()
+    stops = cfg.diagnostics is None or cfg.diagnostics.on_divergence == "stop"
+    task = Classifier(network, optimizer, scheduler, loss, cfg.l1, stops_when_diverged=stops)
     if cfg.compile:
         network.compile()  # in place, so that checkpoints have the same names
     early_stopping = _early_stopping(cfg)
@@ -77,8 +84,8 @@ def build(cfg: DictConfig, folder: Path) -> Run:
     if cfg.trainer.enable_checkpointing:
         watched = ("val/loss", "min") if early_stopping is None else (early_stopping.monitor, early_stopping.mode)
         best = BestAndLast(folder, *watched)
-    trainer = _trainer(cfg, folder, [callback for callback in (early_stopping, best) if callback is not None])
-    return Run(data, task, trainer, best, early_stopping, layers)
+    callbacks = [callback for callback in (early_stopping, best, monitor) if callback is not None]
+    return Run(data, task, _trainer(cfg, folder, callbacks), best, early_stopping, monitor, layers)
 
 
 def _recipe(node: DictConfig) -> Callable[..., Any]:
@@ -119,9 +126,6 @@ def _trainer(cfg: DictConfig, folder: Path, callbacks: list[Any]) -> "Trainer":
         raise CommandError(
             f"trainer.strategy={cfg.trainer.strategy}: its processes keep the results to themselves. Take ddp instead"
         )
-    if cfg.diagnostics is not None:
-        with command_errors("diagnostics"):
-            callbacks.append(_recipe(cfg.diagnostics)())
     if cfg.trainer.enable_progress_bar:
         callbacks.append(EpochProgress())
     logger: Any = False

@@ -8,6 +8,7 @@ import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
+from torch import Tensor
 
 from lit_dl import records
 
@@ -36,7 +37,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 class BestAndLast(ModelCheckpoint):
     """Keeps ``best.ckpt``, of the best value of a metric, and ``last.ckpt``, of the end of the last epoch.
 
-    The best is looked for where its metric is new: ``val/*`` after each validation, ``train/*`` after each epoch.
+    Neither is replaced by parameters or a metric that are not finite. The best is looked for where its metric is new:
+    ``val/*`` after each validation, ``train/*`` after each epoch.
 
     Args:
         folder: the run folder.
@@ -58,5 +60,15 @@ class BestAndLast(ModelCheckpoint):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save the state as the last one."""
         super().on_train_epoch_end(trainer, pl_module)
-        if not trainer.fast_dev_run:  # type: ignore[attr-defined]  # set where mypy does not look
+        # fast_dev_run is set where mypy does not look
+        if not trainer.fast_dev_run and _is_finite(pl_module):  # type: ignore[attr-defined]
             trainer.save_checkpoint(self.last)
+
+    def check_monitor_top_k(self, trainer: Trainer, current: Tensor | None = None) -> bool:
+        """Whether the metric is the best so far; one that is not finite never is."""
+        return current is not None and bool(current.isfinite()) and super().check_monitor_top_k(trainer, current)
+
+
+def _is_finite(module: LightningModule) -> bool:
+    """Whether all that a checkpoint would hold of the module is."""
+    return all(bool(tensor.isfinite().all()) for tensor in (*module.parameters(), *module.buffers()))

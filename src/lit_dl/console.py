@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
@@ -22,9 +23,14 @@ error_console = Console(stderr=True, highlight=False)
 COLOURS = {"completed": "green", "early_stopped": "green", "diverged": "red", "interrupted": "yellow", "failed": "red"}
 
 
-def say(content: RenderableType) -> None:
-    """Print on the terminal, and into train.log as plain text."""
-    console.print(content, soft_wrap=True)  # the terminal wraps long lines, so that a path can be copied
+def say(content: RenderableType, style: str | None = None, wraps: bool = False) -> None:
+    """Print on the terminal, and into train.log as plain text.
+
+    Args:
+        wraps: break lines at the width of the terminal, as a table of sentences needs it; otherwise the terminal breaks
+            them, so that a path can be copied.
+    """
+    console.print(content, style=style, markup=False, soft_wrap=not wraps)
     plain = Console(file=StringIO(), width=120, color_system=None)
     plain.print(content)
     for line in plain.file.getvalue().splitlines():  # type: ignore[attr-defined]  # it is the StringIO above
@@ -78,6 +84,28 @@ def result_block(record: Record, folder: Path, tested: str) -> Group:
         Text(f"run folder   {shown}"),  # as Text, or rich would take brackets in it for markup
         Text(f"see curves   {_tensorboard()} --logdir {shlex.quote(shown)}"),
     )
+
+
+def diagnosis_block(findings: Sequence[Mapping[str, Any]], share: float | None) -> Group:
+    """What was found in a training, and what looking for it took.
+
+    Args:
+        findings: as in metrics.json.
+        share: of the training time, that the diagnostics took.
+    """
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("finding", no_wrap=True)
+    table.add_column("since step", justify="right")
+    table.add_column("evidence")
+    table.add_column("try", no_wrap=True)
+    for finding in findings:
+        kind, advice = finding["kind"].replace("_", " "), finding["advice"].replace(" ", "\n")
+        style = "bold green" if kind == "healthy" else "bold yellow"
+        table.add_row(Text(kind, style=style), f"{finding['since_step']:,}", Text(finding["message"]), Text(advice))
+    lines: list[RenderableType] = ["", table if findings else Text("diagnosis: too few logged steps to tell")]
+    if share is not None:
+        lines.append(Text(f"diagnostics: {share:.1%} of training time", style="dim"))
+    return Group(*lines)
 
 
 def _tensorboard() -> str:

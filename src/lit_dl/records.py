@@ -30,11 +30,12 @@ class Record:
     status: Status
     stop_reason: str
     metrics: dict[str, float | None] = field(default_factory=dict)  # None: not a finite number
-    diagnosis: list[dict[str, Any]] = field(default_factory=list)
+    diagnosis: list[dict[str, Any]] = field(default_factory=list)  # findings, as lit_dl.diagnostics.verdict has them
     epochs: int = 0
     steps: int = 0  # of the optimizer
     seconds: float = 0.0  # of training, validation included
-    samples_per_second: float = 0.0  # training samples over those seconds
+    diagnostics_seconds: float = 0.0  # of those, for measures, pictures and diagnosis
+    samples_per_second: float = 0.0  # training samples over the seconds
     best_checkpoint: str | None = None  # relative to the run folder
     data: dict[str, Any] = field(default_factory=dict)  # name, sizes, sha256 of what was trained on
     environment: dict[str, Any] = field(default_factory=dict)
@@ -47,11 +48,17 @@ def write(record: Record, folder: Path) -> None:
     Raises:
         OSError: if the folder cannot be written.
     """
-    content = asdict(record)
-    content["metrics"] = {
-        name: value if value is not None and math.isfinite(value) else None for name, value in record.metrics.items()
-    }
+    content = _finite(asdict(record))
     write_text(folder / METRICS_FILE, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def _finite(content: Any) -> Any:
+    """The same with None for each number that is not finite, which JSON does not know."""
+    if isinstance(content, dict):
+        return {key: _finite(value) for key, value in content.items()}
+    if isinstance(content, list):
+        return [_finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 def write_config(config: str, overrides: list[str], folder: Path) -> None:

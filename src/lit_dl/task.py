@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 
-from lit_dl.diagnostics.monitor import is_logged_step
+from lit_dl.loggers import is_logged_step, log_scalars
 
 MONITORS = ("train/loss", "train/acc", "val/loss", "val/acc")  # what callbacks can watch after each epoch
 LENGTHS = ("total_steps", "T_max")  # by these names schedulers ask for the number of steps of the whole training
@@ -36,6 +36,7 @@ class Classifier(LightningModule):
         scheduler: makes the learning-rate scheduler from the optimizer.
         loss: (logits (B, num_classes), labels (B,)) to the mean loss of a batch; None is cross-entropy.
         l1: weight of the L1 penalty, 0 or more.
+        stops_when_diverged: stop training where a loss is read that is not finite, at the next logged step.
 
     Raises:
         ValueError: for an ``l1`` out of its range.
@@ -48,6 +49,7 @@ class Classifier(LightningModule):
         scheduler: Callable[..., Any] | None = None,
         loss: Callable[[Tensor, Tensor], Tensor] | None = None,
         l1: float = 0.0,
+        stops_when_diverged: bool = True,
     ) -> None:
         super().__init__()
         if not 0 <= l1 < math.inf:
@@ -57,6 +59,7 @@ class Classifier(LightningModule):
         self.scheduler = scheduler
         self.loss = nn.CrossEntropyLoss() if loss is None else loss
         self.l1 = l1
+        self.stops_when_diverged = stops_when_diverged
         self.metrics: dict[str, float] = {}  # the newest train/*, val/* and test/* over an epoch or a part
         self.reading: dict[str, float] = {}  # train/* as last logged, and lr
         self.confusion: Tensor | None = None  # counts, (num_classes, num_classes), true class by predicted class
@@ -106,7 +109,7 @@ class Classifier(LightningModule):
         """Start the clock."""
         self._begun = time.perf_counter()
 
-    def on_fit_end(self) -> None:
+    def on_train_end(self) -> None:
         """Stop the clock."""
         self._ended = time.perf_counter()
 
@@ -120,7 +123,8 @@ class Classifier(LightningModule):
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Log the means since the step logged before, at logged steps."""
         step = self.trainer.global_step
-        if step == self._logged_at or not is_logged_step(self.trainer, step):
+        every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]  # set where mypy does not look
+        if step == self._logged_at or not is_logged_step(every, step):
             return
         self._logged_at = step
         self._read_training()
@@ -204,7 +208,7 @@ class Classifier(LightningModule):
         self.samples_seen += int(total[2])
         if not math.isfinite(total[0]) and self.diverged_at is None:
             self.diverged_at = self.trainer.global_step
-            self.trainer.should_stop = True
+            self.trainer.should_stop = self.trainer.should_stop or self.stops_when_diverged
 
     def _publish(self, part: str, total: np.ndarray) -> None:
         values = _means(part, total)
@@ -212,8 +216,7 @@ class Classifier(LightningModule):
         self.log_dict(values, logger=False, on_step=False, on_epoch=True, batch_size=1)
 
     def _to_loggers(self, values: dict[str, float]) -> None:
-        for logger in self.loggers:
-            logger.log_metrics(values, step=self.trainer.global_step)
+        log_scalars(self.trainer, values, self.trainer.global_step)
 
 
 def _means(part: str, total: np.ndarray) -> dict[str, float]:

@@ -10,6 +10,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +113,9 @@ def _check_unfinished(cfg: DictConfig, folder: Path) -> None:
     with suppress(FileNotFoundError):  # a run that was killed
         record, epochs = records.read(folder), cfg.trainer.max_epochs
         if record.status == "diverged":
-            raise ValueError(f"resume={cfg.resume}: it diverged, and its parameters are of no use any more")
+            raise ValueError(
+                f"resume={cfg.resume}: it diverged, and would again. Its diagnosis says what to try instead"
+            )
         if record.status == "early_stopped" and cfg.early_stopping is not None:
             raise ValueError(f"resume={cfg.resume}: it was stopped early. To go on all the same: early_stopping=off")
         if record.status == "completed" and 0 < epochs <= record.epochs:
@@ -154,8 +157,9 @@ def _facts(cfg: DictConfig, run: Run, folder: Path) -> dict[str, str]:
 
 def _how_it_ended(run: Run) -> tuple[records.Status, str]:
     trainer, stopping = run.trainer, run.early_stopping
-    if run.task.diverged_at is not None:
-        return "diverged", f"the training loss was not finite at step {run.task.diverged_at:,}"
+    found = None if run.monitor is None else run.monitor.diverged_at
+    if (step := run.task.diverged_at if found is None else found) is not None:
+        return "diverged", f"loss or gradient not finite at step {step:,}"
     if stopping is not None and stopping.wait_count >= stopping.patience:
         return (
             "early_stopped",
@@ -179,6 +183,9 @@ def _conclude(cfg: DictConfig, run: Run | None, folder: Path, record: records.Re
     record.metrics = dict(run.task.metrics)
     record.epochs, record.steps = trainer.current_epoch, trainer.global_step
     record.seconds = run.task.seconds()
+    if run.monitor is not None:
+        record.diagnosis = [asdict(finding) for finding in run.monitor.findings]
+        record.diagnostics_seconds = run.monitor.seconds
     record.samples_per_second = run.task.samples_seen / record.seconds if record.seconds else 0.0
     best = Path(records.CHECKPOINTS) / f"{records.BEST}.ckpt"
     record.best_checkpoint = str(best) if (folder / best).is_file() else None
@@ -202,6 +209,10 @@ def _log_result(cfg: DictConfig, run: Run, folder: Path, record: records.Record)
         figure.savefig(folder / "confusion_matrix.png")
         for board in boards:
             board.experiment.add_figure("confusion_matrix", figure, record.steps, close=False)
+    if run.monitor is not None and run.monitor.history is not None:
+        from lit_dl.diagnostics.figures import gradient_flow
+
+        gradient_flow(run.monitor.history).savefig(folder / "gradient_flow.png")
     for board in boards:
         board.log_hyperparams(_hyperparameters(cfg), {f"hp/{name}": value for name, value in record.metrics.items()})
         board.finalize("success")

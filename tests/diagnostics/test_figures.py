@@ -1,8 +1,10 @@
 """The pictures say what the numbers say."""
 
+import numpy as np
 import torch
 
-from lit_dl.diagnostics.figures import confusion_matrix
+from lit_dl.diagnostics.figures import COLOURS, SCALE, GradientFlowImage, confusion_matrix, gradient_flow
+from lit_dl.diagnostics.history import History
 
 
 def test_the_confusion_matrix_writes_each_count_into_its_cell():
@@ -19,3 +21,51 @@ def test_the_confusion_matrix_writes_each_count_into_its_cell():
 def test_colour_is_the_share_of_the_true_class_and_an_absent_class_is_blank():
     figure = confusion_matrix(torch.tensor([[3, 1], [0, 0]]), ["a", "b"])
     assert figure.axes[0].images[0].get_array().tolist() == [[0.75, 0.25], [0.0, 0.0]]
+
+
+def two_layers(steps: int) -> History:
+    """The first layer's RMS gradient is 1e-6, the last's 1e-2."""
+    history = History(10)
+    for step in range(10, steps + 1, 10):
+        history.add_gradients(step, ["01_linear", "02_linear"], [1e-6, 1e-2])
+        history.add_losses(step, [1 / step])
+    return history
+
+
+def test_the_gradient_flow_has_the_loss_above_the_layers_on_one_step_axis():
+    figure = gradient_flow(two_layers(200))
+    layers, loss, scale = figure.axes
+    assert loss.get_xlim() == layers.get_xlim() == (0, 200)
+    assert [label.get_text() for label in layers.get_yticklabels()] == ["01_linear", "02_linear"]
+    assert layers.images[0].get_array()[:, 0].tolist() == [-6.0, -2.0]
+    assert (layers.get_xlabel(), layers.get_ylabel()) == ("step", "layer (input at the bottom)")
+    assert (loss.get_ylabel(), scale.get_ylabel()) == ("training loss", "RMS gradient (log scale)")
+    assert loss.lines[0].get_ydata().tolist()[:2] == [1 / 10, 1 / 20]
+
+
+def count(pixels: np.ndarray, power: int) -> int:
+    """How many pixels have the colour of an RMS gradient of ten to that power."""
+    import matplotlib
+
+    colour = (np.array(matplotlib.colormaps[COLOURS](SCALE(power))[:3]) * 255).round()
+    return int((np.abs(pixels.astype(float) - colour).max(axis=2) <= 1).sum())
+
+
+def test_the_image_fills_with_the_steps_done_and_its_frame_stays():
+    image = GradientFlowImage(400)
+    half = image.draw(two_layers(200)).copy()
+    whole = image.draw(two_layers(400)).copy()
+    fresh = GradientFlowImage(400).draw(two_layers(400))
+    assert half.dtype == np.uint8
+    assert half.shape == (450, 720, 3)
+    assert (whole == fresh).all()
+    for power in (-6, -2):
+        assert 1.8 < count(whole, power) / count(half, power) < 2.2
+    assert (half[:30] == whole[:30]).all()  # the title
+
+
+def test_steps_beyond_the_axis_widen_it():
+    image = GradientFlowImage(None)
+    image.draw(two_layers(200))
+    wide = image.draw(two_layers(300)).copy()
+    assert (wide == GradientFlowImage(600).draw(two_layers(300))).all()

@@ -1,9 +1,24 @@
 """Pictures of what was measured."""
 
+import math
 from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from torch import Tensor
+
+from lit_dl.diagnostics.history import History
+
+LEAST, MOST = -8, 2  # powers of ten on the scale of RMS gradients: one scale for all runs, so that pictures compare
+SCALE = Normalize(LEAST, MOST)
+COLOURS = "viridis"
+MOST_LABELS = 24  # of layers, that can be read beside each other
 
 
 def confusion_matrix(counts: Tensor, class_names: Sequence[str]) -> Figure:
@@ -33,3 +48,89 @@ def confusion_matrix(counts: Tensor, class_names: Sequence[str]) -> Figure:
     axes.set_yticks(range(len(class_names)), class_names)
     figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.8)
     return figure
+
+
+def gradient_flow(history: History) -> Figure:
+    """The loss curve above the heat map of RMS gradients, on one step axis."""
+    figure = Figure(figsize=(9, 6.4), dpi=120)
+    left = _margin(figure, history.layers)
+    bottom = figure.add_axes((left, 0.08, 0.84 - left, 0.5))
+    top = figure.add_axes((left, 0.62, 0.84 - left, 0.33), sharex=bottom)
+    top.tick_params(labelbottom=False)
+    steps, losses = history.losses()
+    top.plot(steps, losses, linewidth=1.2, color="tab:blue")
+    if len(losses) and losses.min() > 0 and losses.max() > 20 * losses.min():
+        top.set_yscale("log")
+    top.set_ylabel("training loss")
+    top.grid(alpha=0.3)
+    top.set_title("Training loss, and RMS gradient of each layer")
+    _heat_map(bottom, history.layers, history.gradients(), history.steps)
+    _scale(figure, figure.add_axes((0.86, 0.08, 0.02, 0.5)))
+    return figure
+
+
+class GradientFlowImage:
+    """The heat map of RMS gradients as an image, drawn many times in a training.
+
+    Frame, axes and scale are drawn once and kept; only the map is drawn anew, until steps go beyond the axis. That
+    takes a tenth of the time of a whole figure.
+
+    Args:
+        steps: of the whole training, if they are known.
+    """
+
+    def __init__(self, steps: int | None) -> None:
+        self._steps = steps
+        self._drawn: tuple[FigureCanvasAgg, Axes, AxesImage, Any] | None = None
+
+    def draw(self, history: History) -> np.ndarray:
+        """RGB values, (height, width, 3) uint8."""
+        if self._steps is None or history.steps > self._steps:
+            self._steps, self._drawn = history.steps if self._steps is None else 2 * history.steps, None
+        if self._drawn is None:
+            self._drawn = self._frame(history.layers)
+        canvas, axes, image, background = self._drawn
+        canvas.restore_region(background)  # type: ignore[no-untyped-call]
+        image.set_data(history.gradients())
+        image.set_extent((0, history.steps, 0.5, len(history.layers) + 0.5))
+        axes.set_xlim(0, self._steps)
+        axes.draw_artist(image)
+        return np.asarray(canvas.buffer_rgba())[..., :3]  # type: ignore[no-untyped-call]
+
+    def _frame(self, layers: Sequence[str]) -> tuple[FigureCanvasAgg, Axes, AxesImage, Any]:
+        assert self._steps is not None
+        figure = Figure(figsize=(7.2, 4.5), dpi=100)
+        canvas = FigureCanvasAgg(figure)
+        left = _margin(figure, layers)
+        axes = figure.add_axes((left, 0.12, 0.82 - left, 0.8))  # matplotlib's layouts would draw it twice to find these
+        image = _heat_map(axes, layers, np.full((len(layers), 1), np.nan), self._steps)
+        axes.set_title("RMS gradient of each layer")
+        _scale(figure, figure.add_axes((0.845, 0.12, 0.025, 0.8)))
+        canvas.draw()  # type: ignore[no-untyped-call]
+        return canvas, axes, image, canvas.copy_from_bbox(figure.bbox)  # type: ignore[no-untyped-call]
+
+
+def _heat_map(axes: Axes, layers: Sequence[str], log_rms: np.ndarray, steps: int) -> AxesImage:
+    """Layers from the input (bottom) to the output (top) against steps, coloured by log10 of the RMS gradient."""
+    extent = (0, max(steps, 1), 0.5, len(layers) + 0.5)
+    image = axes.imshow(
+        log_rms, aspect="auto", origin="lower", extent=extent, cmap=COLOURS, norm=SCALE, interpolation="nearest"
+    )
+    every = math.ceil(max(len(layers), 1) / MOST_LABELS)
+    axes.set_yticks(range(1, len(layers) + 1, every), layers[::every])
+    axes.set_ylabel("layer (input at the bottom)")
+    axes.set_xlabel("step")
+    return image
+
+
+def _margin(figure: Figure, layers: Sequence[str]) -> float:
+    """Room for the longest name and what stands left of it, as a share of the width."""
+    return (0.7 + 0.09 * max(map(len, layers), default=0)) / float(figure.get_figwidth())
+
+
+def _scale(figure: Figure, axes: Axes) -> None:
+    """Draw the scale of colours into axes of its own."""
+    bar = figure.colorbar(ScalarMappable(norm=SCALE, cmap=COLOURS), cax=axes, extend="both")
+    ticks = range(LEAST, MOST + 1, 2)
+    bar.set_ticks(list(ticks), labels=["1" if tick == 0 else f"1e{tick}" for tick in ticks])
+    bar.set_label("RMS gradient (log scale)")

@@ -1,0 +1,259 @@
+"""What is measured on the activations while a network trains: pure torch, no Lightning."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.modules.conv import _ConvNd
+from torch.utils.hooks import RemovableHandle
+
+from lit_dl.diagnostics.measures import HALF, Layer, kind_of, layers_of
+
+SATURATED: dict[type[nn.Module], tuple[float, float]] = {nn.Sigmoid: (0.03, 0.97), nn.Tanh: (-0.97, 0.97)}
+"""Outputs outside these are saturated: the slope is below 0.03 there (sigmoid, of 0.25) or 0.06 (tanh, of 1)."""
+MORTAL = (nn.ReLU, nn.ReLU6)  # never negative; their units can give 0 for every sample, and then get no gradient
+ENOUGH = 1024  # samples without an answer before a diagnosis takes a unit for dead
+FOLDED = 64  # sums are kept at most before they are taken together
+
+
+class Reading(NamedTuple):
+    """What was read of one activation. None: does not apply to its kind."""
+
+    name: str  # number of the layer before it and kind, such as 01_relu
+    mean: float
+    std: float
+    saturated: float | None  # share of outputs
+    dead: float | None  # share of units that gave 0 for every sample since the reading before
+    long_dead: float | None  # and for at least ENOUGH samples; None also until so many were seen
+
+
+class _Activation:
+    """What is kept of one activation between readings.
+
+    Args:
+        module: the activation.
+        after: the layer before it.
+        output: an example.
+    """
+
+    def __init__(self, module: nn.Module, after: nn.Module | None, output: Tensor) -> None:
+        images = isinstance(after, _ConvNd | _NormBase) or output.dim() > 3
+        self.module = module
+        self.after = after
+        self.is_mortal = isinstance(module, MORTAL)
+        self.bounds = next((bounds for kind, bounds in SATURATED.items() if isinstance(module, kind)), None)
+        self.dims = output.dim()
+        self.axis = 1 if images else self.dims - 1  # of the units
+        self.others = tuple(dim for dim in range(self.dims) if dim != self.axis)  # samples and positions
+        self.units = output.shape[self.axis]
+        self.sums: list[
+            Tensor
+        ] = []  # each (units,): of a unit's outputs, none of them negative, since the last reading
+        self.long_sum: Tensor | None = None  # (units,): the same since ENOUGH samples were read
+        self.samples = 0  # since then
+        self.size = 0  # outputs in the batch that was measured last
+        self.taken: list[Tensor] | None = None  # of it, each (): see _look
+        self.output: Tensor | None = None  # a copy of it, if it is kept
+
+    def fits(self, output: Tensor) -> bool:
+        """Whether an output has the same units."""
+        return output.dim() == self.dims and output.size(self.axis) == self.units
+
+    def fold(self) -> Tensor:
+        """The sums as one, (units,)."""
+        total = torch.stack(self.sums).sum(dim=0)
+        self.sums = [total]
+        return total
+
+
+class ForwardWatch:
+    """Sees each forward pass of a network in training: the order of its layers, and its activations.
+
+    Activations are modules of torch's kinds (``nn.ReLU``, ``nn.Tanh``, ..., and subclasses); functions such as
+    ``torch.relu`` cannot be seen. A module that is called after several layers counts once for each. Mean, standard
+    deviation and saturated share are over all outputs of a batch. A unit is a feature, or after a convolution a
+    channel; one of a ReLU is dead when it gave 0 for every sample, at every position.
+
+    Args:
+        network: the hooks stay on it until ``close``.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        self.network = network
+        self.seconds = 0.0  # that the hooks took
+        self.layers: list[Layer] = []  # in order of use; known after the first pass
+        self._watching = self._measuring = self._keeping = False
+        self._order: dict[nn.Module, None] = {}  # layers in order of first use
+        self._now: nn.Module | None = None  # the layer that ran last
+        self._activations: dict[tuple[nn.Module | None, nn.Module, int, int], _Activation] = {}
+        self._only: dict[nn.Module, _Activation] = {}  # of modules that stand for one activation alone
+        self._measured: list[_Activation] = []  # those whose numbers were taken last
+        self._names: list[str] = []  # their names
+        layers = [module for module in network.modules() if _owns_parameters(module) and not _is_activation(module)]
+        activations = [module for module in network.modules() if _is_activation(module)]
+        self._layer_hooks = [module.register_forward_hook(self._see_layer) for module in layers]
+        self._hooks: list[RemovableHandle] = [module.register_forward_hook(self._see) for module in activations]
+
+    def begin(self, measuring: bool, keeping: bool = False) -> None:
+        """Watch a forward pass.
+
+        Args:
+            measuring: take mean, standard deviation and saturated share of its activations.
+            keeping: and keep a copy of them, for ``outputs``.
+        """
+        self._watching, self._measuring, self._keeping, self._now = True, measuring, keeping, None
+
+    def end(self) -> None:
+        """Watch no more until the next ``begin``; after the first pass the layers are known."""
+        self._watching = False
+        if self.layers:
+            return
+        self.layers = layers_of(self.network, list(self._order))
+        uses = Counter(module for _, module, _, _ in self._activations)
+        if all(count == 1 for count in uses.values()):  # so an activation is known without the layer before it
+            self._only = {each.module: each for each in self._activations.values()}
+            self._remove(self._layer_hooks)
+
+    def close(self) -> None:
+        """Take the hooks off the network."""
+        self._remove(self._layer_hooks)
+        self._remove(self._hooks)
+
+    def take(self) -> list[Tensor]:
+        """The numbers of all activations, as scalars on the device; counting of dead units starts anew."""
+        measured = [each for each in self._activations.values() if each.taken is not None]
+        if measured != self._measured:
+            self._measured, self._names = measured, self._name(measured)
+        return [number for each in measured for number in _numbers(each)]
+
+    def read(self, numbers: Iterator[float]) -> list[Reading]:
+        """The readings from the numbers that ``take`` gave, brought to the CPU."""
+        return [_reading(name, each, numbers) for name, each in zip(self._names, self._measured, strict=True)]
+
+    def outputs(self) -> dict[str, Tensor]:
+        """The outputs that were kept of the activations measured last, by name; they are let go."""
+        kept = {name: each.output for name, each in zip(self._names, self._measured, strict=True)}
+        for each in self._measured:
+            each.output = None
+        return {name: output for name, output in kept.items() if output is not None}
+
+    @torch.no_grad()
+    def first_non_finite(self, inputs: Any) -> str | None:
+        """The first layer whose output is not finite when the inputs pass again; None if there is none.
+
+        Also None if the network cannot be called with them.
+        """
+        found: list[str] = []
+
+        def look(module: nn.Module, inputs: Any, output: Any) -> None:
+            output = _tensor(output)
+            if output is not None and module in names and not output.isfinite().all():
+                found.append(names[module])
+
+        names = {layer.module: layer.name for layer in self.layers}
+        hooks = [module.register_forward_hook(look) for module in names]
+        with suppress(Exception), torch.random.fork_rng(devices=[]):  # the network may be anybody's
+            self.network(inputs)
+        self._remove(hooks)
+        return found[0] if found else None
+
+    def _see_layer(self, module: nn.Module, inputs: Any, output: Any) -> None:
+        if self._watching:
+            self._order.setdefault(module)
+            self._now = module
+
+    def _see(self, module: nn.Module, inputs: Any, output: Tensor) -> None:
+        if not self._watching:
+            return
+        begun = time.perf_counter()
+        each = self._only.get(module)
+        if each is None or not each.fits(output):
+            each = self._find(module, output)
+        if each is not None:
+            self._look(each, output.detach())
+        self.seconds += time.perf_counter() - begun
+
+    def _find(self, module: nn.Module, output: Tensor) -> _Activation | None:
+        """The activation that the module stands for after the layer that ran last."""
+        if _owns_parameters(module):  # PReLU is a layer too
+            self._see_layer(module, None, output)
+        if output.dim() < 2:
+            return None
+        found = _Activation(module, self._now, output)
+        return self._activations.setdefault((self._now, module, found.dims, found.units), found)
+
+    def _look(self, each: _Activation, output: Tensor) -> None:
+        if each.is_mortal:
+            each.sums.append(output.sum(each.others))  # a list costs less than a running sum
+            each.samples += output.size(0)
+            if len(each.sums) == FOLDED:
+                each.fold()
+        if self._measuring:
+            # Mean, norm of the deviations (torch.std takes ten times as long), numbers below and above the bounds.
+            mean = output.mean(dtype=torch.float32 if output.dtype in HALF else None)
+            each.taken = [mean, torch.linalg.vector_norm(output - mean)]
+            if each.bounds is not None:
+                low, high = each.bounds
+                each.taken += [torch.count_nonzero(output < low), torch.count_nonzero(output > high)]
+            each.size = output.numel()
+            each.output = output.clone() if self._keeping else None
+
+    def _name(self, activations: Sequence[_Activation]) -> list[str]:
+        number = {layer.module: layer.name.partition("_")[0] for layer in self.layers}
+        names, seen = [], Counter[str]()
+        for each in activations:
+            name = f"{number.get(each.after, '00') if each.after else '00'}_{kind_of(each.module)}"
+            seen[name] += 1
+            names.append(name if seen[name] == 1 else f"{name}_{seen[name]}")
+        return names
+
+    @staticmethod
+    def _remove(hooks: list[RemovableHandle]) -> None:
+        for hook in hooks:
+            hook.remove()
+        hooks.clear()
+
+
+def _is_activation(module: nn.Module) -> bool:
+    kinds = [kind for kind in type(module).__mro__ if kind.__module__ == "torch.nn.modules.activation"]
+    return bool(kinds) and not isinstance(module, nn.MultiheadAttention)
+
+
+def _owns_parameters(module: nn.Module) -> bool:
+    return next(module.parameters(recurse=False), None) is not None
+
+
+def _tensor(output: Any) -> Tensor | None:
+    output = output[0] if isinstance(output, tuple | list) and output else output  # an LSTM gives a tuple
+    return output if isinstance(output, Tensor) else None
+
+
+def _numbers(each: _Activation) -> list[Tensor]:
+    """What was taken of an activation; of a mortal one also the number of units that answered, lately and for long."""
+    taken, each.taken = each.taken, None
+    assert taken is not None
+    if not each.is_mortal:
+        return taken
+    total = each.fold()
+    each.long_sum = total if each.long_sum is None else each.long_sum + total
+    each.sums = []
+    return [*taken, torch.count_nonzero(total), torch.count_nonzero(each.long_sum)]
+
+
+def _reading(name: str, each: _Activation, numbers: Iterator[float]) -> Reading:
+    mean, std = next(numbers), next(numbers) / each.size**0.5
+    saturated = dead = long_dead = None
+    if each.bounds is not None:
+        saturated = (next(numbers) + next(numbers)) / each.size
+    if each.is_mortal:
+        dead, long_dead = 1 - next(numbers) / each.units, 1 - next(numbers) / each.units
+        if each.samples < ENOUGH:
+            long_dead = None
+        else:
+            each.long_sum, each.samples = None, 0
+    return Reading(name, mean, std, saturated, dead, long_dead)

@@ -1,0 +1,97 @@
+"""What the pictures are drawn from: loss and RMS gradients along the steps, in bounded memory."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+COLUMNS = 512  # kept at most; a picture of 900 pixels shows no more
+FLOOR = 1e-12  # gradients below it are drawn alike, exact zeros among them
+
+
+class History:
+    """Means over columns of ``span`` steps. When there are too many columns, neighbours are merged.
+
+    Args:
+        span: steps a column stands for at first.
+    """
+
+    def __init__(self, span: int = 1) -> None:
+        self.span = span
+        self.layers: list[str] = []
+        self._sums = np.zeros((0, COLUMNS))  # of log10 RMS gradient, a layer a row
+        self._counts = np.zeros((0, COLUMNS))
+        self._loss = np.zeros((2, COLUMNS))  # sum and count
+        self._last = -1  # the last column used
+
+    def add_gradients(self, step: int, layers: Sequence[str], rms: Sequence[float | None]) -> None:
+        """Add each layer's RMS gradient in the given step (from 1 up); None or NaN where there is none."""
+        if not self.layers:
+            self.layers = list(layers)
+            self._sums, self._counts = np.zeros((2, len(layers), COLUMNS))
+        column = self._column(step)
+        for row, value in enumerate(rms):
+            if value is not None and math.isfinite(value):
+                self._sums[row, column] += math.log10(max(value, FLOOR))
+                self._counts[row, column] += 1
+
+    def add_losses(self, first_step: int, losses: Sequence[float]) -> None:
+        """Add the loss of each step from ``first_step`` on; those that are not finite are left out."""
+        for step, loss in enumerate(losses, first_step):
+            column = self._column(step)
+            if math.isfinite(loss):
+                self._loss[0, column] += loss
+                self._loss[1, column] += 1
+
+    @property
+    def steps(self) -> int:
+        """Steps that the columns cover."""
+        return (self._last + 1) * self.span
+
+    def gradients(self) -> np.ndarray:
+        """log10 of the RMS gradient (geometric mean over a column), (layers, columns); NaN where there is none."""
+        return _mean(self._sums, self._counts)[:, : self._last + 1]
+
+    def losses(self) -> tuple[np.ndarray, np.ndarray]:
+        """Step in the middle of each column that has a loss, and the mean loss there, both (n,)."""
+        means = _mean(*self._loss)[: self._last + 1]
+        known = np.isfinite(means)
+        return ((np.arange(len(means)) + 0.5) * self.span)[known], means[known]
+
+    def state(self) -> dict[str, Any]:
+        """Primitives, from which ``load`` goes on."""
+        used = slice(self._last + 1)
+        arrays = {"sums": self._sums[:, used], "counts": self._counts[:, used], "loss": self._loss[:, used]}
+        return {"span": self.span, "layers": self.layers, **{name: array.tolist() for name, array in arrays.items()}}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Go on from what ``state`` gave."""
+        self.span, self.layers = state["span"], list(state["layers"])
+        self._loss = _padded(state["loss"])
+        self._sums, self._counts = (_padded(state[name]) if self.layers else self._sums for name in ("sums", "counts"))
+        self._last = len(state["loss"][0]) - 1
+
+    def _column(self, step: int) -> int:
+        while (step - 1) // self.span >= COLUMNS:
+            self._sums, self._counts, self._loss = map(_merged, (self._sums, self._counts, self._loss))
+            self.span *= 2
+            self._last //= 2
+        column = (step - 1) // self.span
+        self._last = max(self._last, column)
+        return column
+
+
+def _mean(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    return np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
+
+
+def _merged(columns: np.ndarray) -> np.ndarray:
+    """Each pair of columns added into one; the second half is empty."""
+    pairs = columns.reshape(len(columns), COLUMNS // 2, 2).sum(axis=2)
+    return np.concatenate([pairs, np.zeros_like(pairs)], axis=1)
+
+
+def _padded(rows: list[list[float]]) -> np.ndarray:
+    array = np.array(rows, dtype=np.float64).reshape(len(rows), -1)
+    return np.pad(array, ((0, 0), (0, COLUMNS - array.shape[1])))
