@@ -327,7 +327,7 @@ def test_tensorboard_gets_the_picture_and_the_diagnosis(tmp_path):
     monitored(Vanishing(), tmp_path, logger=TensorBoardLogger(tmp_path, "", "", default_hp_metric=False), max_epochs=20)
     events = EventAccumulator(str(tmp_path)).Reload()
     picture = events.Images("gradient_flow")[-1]
-    assert (picture.step, picture.width, picture.height) == (120, 720, 450)
+    assert (picture.step, picture.width, picture.height) == (120, 560, 420)
     texts = [event.tensor_proto.string_val[0].decode() for event in events.Tensors("diagnosis/text_summary")]
     assert len(texts) == 2  # once certain, and at the end
     assert all("| **vanishing gradients** | 1 | 01_linear" in text for text in texts)
