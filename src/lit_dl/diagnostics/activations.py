@@ -57,12 +57,15 @@ class _Activation:
         self.long_sum: Tensor | None = None  # (units,): the same since ENOUGH samples were read
         self.samples = 0  # since then
         self.size = 0  # outputs in the batch that was measured last
-        self.taken: list[Tensor] | None = None  # of it, each (): see _look
+        self.taken: list[Tensor] | None = None  # of it, each (): see _measure
         self.output: Tensor | None = None  # a copy of it, if it is kept
 
-    def fits(self, output: Tensor) -> bool:
-        """Whether an output has the same units."""
-        return output.dim() == self.dims and output.size(self.axis) == self.units
+    def add(self, output: Tensor) -> None:
+        """Take in what a batch gave."""
+        self.sums.append(output.sum(self.others))  # a list costs less than a running sum
+        self.samples += output.size(0)
+        if len(self.sums) == FOLDED:
+            self.fold()
 
     def fold(self) -> Tensor:
         """The sums as one, (units,)."""
@@ -172,10 +175,13 @@ class ForwardWatch:
             return
         begun = time.perf_counter()
         each = self._only.get(module)
-        if each is None or not each.fits(output):
+        if each is None or output.dim() != each.dims or output.size(each.axis) != each.units:
             each = self._find(module, output)
         if each is not None:
-            self._look(each, output.detach())
+            if each.is_mortal:
+                each.add(output.detach())
+            if self._measuring:
+                self._measure(each, output.detach())
         self.seconds += time.perf_counter() - begun
 
     def _find(self, module: nn.Module, output: Tensor) -> _Activation | None:
@@ -187,21 +193,15 @@ class ForwardWatch:
         found = _Activation(module, self._now, output)
         return self._activations.setdefault((self._now, module, found.dims, found.units), found)
 
-    def _look(self, each: _Activation, output: Tensor) -> None:
-        if each.is_mortal:
-            each.sums.append(output.sum(each.others))  # a list costs less than a running sum
-            each.samples += output.size(0)
-            if len(each.sums) == FOLDED:
-                each.fold()
-        if self._measuring:
-            # Mean, norm of the deviations (torch.std takes ten times as long), numbers below and above the bounds.
-            mean = output.mean(dtype=torch.float32 if output.dtype in HALF else None)
-            each.taken = [mean, torch.linalg.vector_norm(output - mean)]
-            if each.bounds is not None:
-                low, high = each.bounds
-                each.taken += [torch.count_nonzero(output < low), torch.count_nonzero(output > high)]
-            each.size = output.numel()
-            each.output = output.clone() if self._keeping else None
+    def _measure(self, each: _Activation, output: Tensor) -> None:
+        # Mean, norm of the deviations (torch.std takes ten times as long), numbers below and above the bounds.
+        mean = output.mean(dtype=torch.float32 if output.dtype in HALF else None)
+        each.taken = [mean, torch.linalg.vector_norm(output - mean)]
+        if each.bounds is not None:
+            low, high = each.bounds
+            each.taken += [torch.count_nonzero(output < low), torch.count_nonzero(output > high)]
+        each.size = output.numel()
+        each.output = output.clone() if self._keeping else None
 
     def _name(self, activations: Sequence[_Activation]) -> list[str]:
         number = {layer.module: layer.name.partition("_")[0] for layer in self.layers}

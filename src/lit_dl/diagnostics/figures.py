@@ -54,7 +54,7 @@ def confusion_matrix(counts: Tensor, class_names: Sequence[str]) -> Figure:
 
 def gradient_flow(history: History) -> Figure:
     """The loss curve above the heat map of RMS gradients, on one step axis."""
-    figure = Figure(figsize=(9, 6.4), dpi=120)
+    figure = Figure(figsize=(9, 6.4), dpi=100)
     left = _margin(figure, history.layers)
     bottom = figure.add_axes((left, 0.08, 0.84 - left, 0.5))
     top = figure.add_axes((left, 0.62, 0.84 - left, 0.33), sharex=bottom)

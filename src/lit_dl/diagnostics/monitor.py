@@ -43,8 +43,8 @@ CHARTS = {
     },
 }
 VALIDATION_LOSSES = ("val/loss", "val_loss", "valid_loss", "validation_loss")  # names that modules give it
-STEPS_BETWEEN_COUNTS = 10  # of zeros, at least: counting takes as long as all norms together
-SECONDS_BETWEEN_PICTURES = 2.0  # a picture takes some 20 ms: 1 % of the time
+STEPS_BETWEEN_COUNTS = 10  # of zeros, at least: counting takes as long as a norm, and nobody needs it at every step
+SECONDS_BETWEEN_PICTURES = 5.0  # as often as TensorBoard looks for something new; one takes some 15 ms
 
 
 def _timed(method: Callable[..., None]) -> Callable[..., None]:
@@ -119,6 +119,7 @@ class GradientMonitor(Callback):
         self._epoch_of_histograms = -1
         self._step = 0  # the newest step of the optimizer
         self._logged = 0  # that which was logged last, or with which training began
+        self._automatic = True  # whether Lightning steps the optimizer
         self._every = 1  # steps from one that is logged to the next
         self._logs = False  # whether the coming step is logged
         self._compared: list[bool] = []  # whether each layer's gradient compares with others'
@@ -155,6 +156,7 @@ class GradientMonitor(Callback):
         self._looks_ahead = pl_module.device.type == "cpu" and trainer.world_size == 1 and not _has_scaler(trainer)
         self._watch, self._meter = ForwardWatch(pl_module), None
         self._step = self._logged = trainer.global_step
+        self._automatic = pl_module.automatic_optimization
         self._every = trainer.log_every_n_steps  # type: ignore[attr-defined]  # set where mypy does not look
         if self.history is None:
             self.history = History(1 if self.every_step else max(1, self._every))
@@ -169,17 +171,16 @@ class GradientMonitor(Callback):
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Watch the forward pass."""
         begun = time.perf_counter()
-        assert self._watch is not None
         self._batch = batch_idx, batch
         self._logs = is_logged_step(self._every, self._step + 1, self._logged)
-        self._watch.begin(self._logs, keeping=self._logs and self._wants_histograms(trainer))
+        keeping = self._logs and self._wants_histograms(trainer)
+        self._watch.begin(self._logs, keeping)  # type: ignore[union-attr]  # it is there while training
         self.seconds += time.perf_counter() - begun
 
     def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: Tensor) -> None:
         """The forward pass is over; look at the loss where that does not wait for a device."""
         begun = time.perf_counter()
-        assert self._watch is not None
-        self._watch.end()
+        self._watch.end()  # type: ignore[union-attr]
         if self._looks_ahead:
             value = loss.item()
             self._loss = value if self._loss is None else self._loss + value
@@ -206,8 +207,8 @@ class GradientMonitor(Callback):
             self._add_loss(outputs)
         if self._stepping:
             self._stepping = False
-            # Lightning takes its time to count the steps.
-            self._step = self._step + 1 if pl_module.automatic_optimization else trainer.global_step
+            # Lightning takes its time to count the steps, and where it steps by itself that is not needed.
+            self._step = self._step + 1 if self._automatic else trainer.global_step
             if self._loss is not None:
                 self._losses.append(self._loss)
                 self._loss = None
