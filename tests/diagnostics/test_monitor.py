@@ -198,6 +198,41 @@ def test_a_run_stops_before_the_step_that_would_spoil_its_parameters(tmp_path, w
     assert (finding.evidence["epoch"], finding.evidence["batch"]) == (1, 1)
 
 
+@pytest.mark.parametrize("options", [{}, {"gradient_clip_val": 1.0}, {"accumulate_grad_batches": 2}])
+def test_a_first_step_that_is_not_finite_is_withheld_and_counted(tmp_path, options):
+    class Stillborn(Explosive):
+        def training_step(self, batch, batch_idx):
+            return super().training_step(batch, batch_idx) * math.nan
+
+    module, monitor = Stillborn("nowhere"), GradientMonitor()
+    before = [p.detach().clone() for p in module.parameters()]
+    values = monitored(module, tmp_path, monitor=monitor, **options)
+    assert monitor.diverged_at == 1
+    if "accumulate_grad_batches" not in options:  # the run ends before the second batch, so before any step
+        assert values["grad_nonfinite/total"] == {1: 25 + 18}  # all entries
+    assert all(torch.equal(p, old) for p, old in zip(module.parameters(), before, strict=True))
+
+
+@pytest.mark.filterwarnings("ignore:.training_step. returned .None.")
+def test_batches_without_a_loss_are_left_out(tmp_path):
+    class Picky(Stranger):
+        def training_step(self, batch, batch_idx):
+            return super().training_step(batch, batch_idx) if batch_idx % 2 else None
+
+    module = Picky()
+    values = monitored(module, tmp_path, log_every_n_steps=1)
+    first, last = norms_by_hand(module, [BATCHES[5]])
+    assert values["grad_norm/total"][6] == pytest.approx(math.hypot(first, last), rel=1e-6)
+
+
+def test_a_second_training_is_watched_anew(tmp_path):
+    monitor = GradientMonitor()
+    monitored(Explosive("loss"), tmp_path, monitor=monitor, max_epochs=4)
+    assert monitor.diverged_at == 8
+    monitored(Stranger(), tmp_path, monitor=monitor, max_epochs=2)
+    assert (monitor.findings, monitor.history.steps) == ([], 12)
+
+
 def test_the_layer_that_overflows_first_is_named_and_the_rows_of_its_batch(tmp_path):
     class Overflowing(Explosive):
         def training_step(self, batch, batch_idx):

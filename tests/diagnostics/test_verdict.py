@@ -8,7 +8,8 @@ import torch
 
 from lit_dl.diagnostics import verdict
 from lit_dl.diagnostics.activations import Reading
-from lit_dl.diagnostics.verdict import Sight, Verdict
+from lit_dl.diagnostics.sight import Kind, Past, Sight
+from lit_dl.diagnostics.verdict import Verdict
 
 LAYERS = ["01_linear", "02_linear", "03_linear"]
 WELL = Sight(
@@ -255,11 +256,11 @@ def test_a_verdict_goes_on_from_its_state_through_a_checkpoint(tmp_path):
 
 
 def test_every_kind_of_finding_has_a_rule_or_a_method():
-    assert set(verdict.RULES) <= set(verdict.Kind.__args__)
-    assert {"diverged", "overfitting", "underfitting", "healthy"} == set(verdict.Kind.__args__) - set(verdict.RULES)
+    assert set(verdict.RULES) <= set(Kind.__args__)
+    assert {"diverged", "overfitting", "underfitting", "healthy"} == set(Kind.__args__) - set(verdict.RULES)
 
 
 @pytest.mark.parametrize(("ratio", "rate"), [(1.0, "1e-03"), (0.02, "5e-02"), (0.01, "1e-01"), (math.inf, "1e-03")])
 def test_the_advised_rate_would_change_the_weights_by_a_hundredth_in_the_first_step(ratio, rate):
-    past = verdict.Past(first_ratio=ratio, highest_lr=0.1)
+    past = Past(first_ratio=ratio, highest_lr=0.1)
     assert verdict.better_rate(past) == rate

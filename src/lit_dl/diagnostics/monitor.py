@@ -17,31 +17,14 @@ from torch.utils.data import DataLoader, DistributedSampler, SequentialSampler
 
 from lit_dl.console import diagnosis_block, say
 from lit_dl.diagnostics.activations import ForwardWatch, Reading
+from lit_dl.diagnostics.board import CHARTS, as_markdown, by_activation, by_layer, log_histograms
 from lit_dl.diagnostics.figures import GradientFlowImage
 from lit_dl.diagnostics.history import History
 from lit_dl.diagnostics.measures import MEASURES, Layer, StepMeter, non_finite, to_cpu
-from lit_dl.diagnostics.verdict import Finding, Sight, Verdict
+from lit_dl.diagnostics.sight import Finding, Sight
+from lit_dl.diagnostics.verdict import Verdict
 from lit_dl.loggers import boards, is_logged_step, log_scalars
 
-# TensorBoard's custom scalars: all layers of a measure in one chart. Patterns instead of the layers' names make the
-# layout the same for every run, so that runs share the charts.
-CHARTS = {
-    "gradients": {
-        "RMS gradient of each layer": ["Multiline", [r"grad_rms/.*"]],
-        "gradient norm of each layer": ["Multiline", [r"grad_norm/\d.*"]],
-        "share of gradient entries that are 0": ["Multiline", [r"grad_zeros/.*"]],
-    },
-    "weights": {
-        "update ratio: RMS of the step over RMS of the weights": ["Multiline", [r"update_ratio/.*"]],
-        "weight norm of each layer": ["Multiline", [r"weight_norm/.*"]],
-    },
-    "activations": {
-        "mean": ["Multiline", [r"activation/.*/mean"]],
-        "standard deviation": ["Multiline", [r"activation/.*/std"]],
-        "share of saturated outputs": ["Multiline", [r"activation/.*/saturated"]],
-        "share of dead units": ["Multiline", [r"activation/.*/dead"]],
-    },
-}
 VALIDATION_LOSSES = ("val/loss", "val_loss", "valid_loss", "validation_loss")  # names that modules give it
 STEPS_BETWEEN_COUNTS = 10  # of zeros, at least: counting takes as long as a norm, and nobody needs it at every step
 SECONDS_BETWEEN_PICTURES = 5.0  # as often as TensorBoard looks for something new; one takes some 15 ms
@@ -107,6 +90,10 @@ class GradientMonitor(Callback):
         self.on_divergence = on_divergence
         self.every_step = every_step
         self.histograms = histograms
+        self._forget()
+
+    def _forget(self) -> None:
+        """Begin anew."""
         self.history: History | None = None  # made when training starts
         self.verdict = Verdict()
         self.seconds = 0.0  # that the monitor took, of training_seconds
@@ -115,7 +102,7 @@ class GradientMonitor(Callback):
         self._meter: StepMeter | None = None  # once the layers are known
         self._picture: GradientFlowImage | None = None  # while training
         self._drawn = 0.0  # when it was renewed last
-        self._begun = 0.0  # when training started or was resumed
+        self._begun: float | None = None  # when training started or was resumed; None once it has ended
         self._epoch_of_histograms = -1
         self._step = 0  # the newest step of the optimizer
         self._logged = 0  # that which was logged last, or with which training began
@@ -153,6 +140,8 @@ class GradientMonitor(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Put the hooks on the network and lay out the charts."""
+        if trainer.global_step == 0:  # a new training, not one that is resumed
+            self._forget()
         self._looks_ahead = pl_module.device.type == "cpu" and trainer.world_size == 1 and not _has_scaler(trainer)
         self._watch, self._meter = ForwardWatch(pl_module), None
         self._step = self._logged = trainer.global_step
@@ -181,7 +170,7 @@ class GradientMonitor(Callback):
         """The forward pass is over; look at the loss where that does not wait for a device."""
         begun = time.perf_counter()
         self._watch.end()  # type: ignore[union-attr]
-        if self._looks_ahead:
+        if self._looks_ahead and loss.numel() == 1:
             value = loss.item()
             self._loss = value if self._loss is None else self._loss + value
             if not math.isfinite(value) and self.diverged_at is None:
@@ -194,8 +183,8 @@ class GradientMonitor(Callback):
         self._stepping = True
         if self._logs or self.every_step:
             self._measure(trainer, optimizer)
-        if self._looks_ahead and self.findings and self.diverged_at == self._step + 1 and self.on_divergence == "stop":
-            optimizer.zero_grad(set_to_none=True)  # optimizers leave parameters without a gradient alone
+        if self._looks_ahead and self.findings and self.diverged_at == self._step + 1:
+            self._withhold(trainer, optimizer)
         self.seconds += time.perf_counter() - begun
 
     def on_train_batch_end(
@@ -203,6 +192,7 @@ class GradientMonitor(Callback):
     ) -> None:
         """Keep the loss; after a logged step read and log what was measured, and judge it."""
         begun = time.perf_counter()
+        self._watch.end()  # type: ignore[union-attr]  # a batch that gives no loss has no backward pass
         if not self._looks_ahead:
             self._add_loss(outputs)
         if self._stepping:
@@ -249,7 +239,7 @@ class GradientMonitor(Callback):
         """Draw the last picture and print the diagnosis, out of the time of training."""
         self._draw(trainer)
         for board in boards(trainer):
-            board.experiment.add_text("diagnosis", _as_markdown(self.findings), trainer.global_step)
+            board.experiment.add_text("diagnosis", as_markdown(self.findings), trainer.global_step)
         if trainer.is_global_zero:
             say(diagnosis_block([asdict(finding) for finding in self.findings], self.share), wraps=True)
 
@@ -267,18 +257,17 @@ class GradientMonitor(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run goes on from."""
-        seconds = {
-            "seconds": self.seconds,
-            "training_seconds": self.training_seconds + time.perf_counter() - self._begun,
-        }
+        since = 0.0 if self._begun is None else time.perf_counter() - self._begun
         history = self.history.state() if self.history is not None else None
+        seconds = {"seconds": self.seconds, "training_seconds": self.training_seconds + since}
         return {"verdict": self.verdict.state(), "history": history, **seconds}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from what ``state_dict`` gave."""
         self.verdict.load(state_dict["verdict"])
-        self.history = History()
-        self.history.load(state_dict["history"])
+        if state_dict["history"] is not None:
+            self.history = History()
+            self.history.load(state_dict["history"])
         self.seconds, self.training_seconds = state_dict["seconds"], state_dict["training_seconds"]
 
     def _add_loss(self, outputs: Any) -> None:
@@ -315,6 +304,14 @@ class GradientMonitor(Callback):
         where = f"; {first} is the first layer whose output is not finite" if first else ""
         self._diverge(trainer, self._step + 1, [first] if first else [], f"the loss is {loss}{where}")
 
+    def _withhold(self, trainer: Trainer, optimizer: Optimizer) -> None:
+        """Keep the optimizer from a step with a gradient that is not finite."""
+        assert self._watch is not None
+        log_scalars(trainer, {"grad_nonfinite/total": float(non_finite(self._watch.layers)[0])}, self._step + 1)
+        if self.on_divergence == "stop":
+            self._pending = False
+            optimizer.zero_grad(set_to_none=True)  # optimizers leave parameters without a gradient alone
+
     def _read(self, trainer: Trainer) -> None:
         """Bring the numbers of a logged step over in one transfer, and use them."""
         assert self._meter is not None
@@ -339,7 +336,7 @@ class GradientMonitor(Callback):
             total["grad_norm_clipped/total"] = math.hypot(*(each.clipped or 0.0 for each in steps))
         if not math.isfinite(total["grad_norm/total"]):
             total["grad_nonfinite/total"] = float(non_finite(self._watch.layers)[0])
-        log_scalars(trainer, {**total, **_by_layer(names, values), **_by_activation(readings)}, self._step)
+        log_scalars(trainer, {**total, **by_layer(names, values), **by_activation(readings)}, self._step)
         if self._wants_histograms(trainer):
             self._log_histograms(trainer)
         self._judge(trainer, values, readings, total.get("grad_norm_clipped/total", total["grad_norm/total"]))
@@ -390,7 +387,7 @@ class GradientMonitor(Callback):
             if trainer.is_global_zero:
                 say(f"finding: {finding}", style="yellow")
             for board in boards(trainer):
-                board.experiment.add_text("diagnosis", _as_markdown([finding]), trainer.global_step)
+                board.experiment.add_text("diagnosis", as_markdown([finding]), trainer.global_step)
 
     def _read_the_losses(self) -> None:
         waiting = iter(to_cpu([loss for loss in self._losses if isinstance(loss, Tensor)]))
@@ -417,45 +414,14 @@ class GradientMonitor(Callback):
     def _log_histograms(self, trainer: Trainer) -> None:
         assert self._watch is not None
         self._epoch_of_histograms = trainer.current_epoch
-        values = {f"activation/{name}": output for name, output in self._watch.outputs().items()}
-        for layer in self._watch.layers:
-            parts = [p for p in layer.parameters if p.grad is not None]
-            if parts:
-                values[f"gradient/{layer.name}"] = torch.cat([p.grad.flatten() for p in parts if p.grad is not None])
-                values[f"weight/{layer.name}"] = torch.cat([p.detach().flatten() for p in parts])
-        for tag, value in values.items():
-            finite = value[value.isfinite()]
-            for board in boards(trainer) if len(finite) else []:
-                board.experiment.add_histogram(f"histogram_{tag}", finite.float(), self._step)
+        log_histograms(trainer, self._watch.layers, self._watch.outputs(), self._step)
 
     def _leave(self) -> None:
-        if self._watch is not None:
+        if self._watch is not None and self._begun is not None:
             self._watch.close()
             self.seconds += self._watch.seconds
             self.training_seconds += time.perf_counter() - self._begun
-            self._watch.seconds, self._begun = 0.0, time.perf_counter()
-
-
-def _by_layer(names: list[str], values: Mapping[str, list[float | None]]) -> dict[str, float]:
-    """Values by tag, where there are any."""
-    return {
-        f"{tag}/{name}": value
-        for tag, each in values.items()
-        for name, value in zip(names, each, strict=True)
-        if value is not None
-    }
-
-
-def _by_activation(activations: list[Reading]) -> dict[str, float]:
-    values = {}
-    for name, mean, std, saturated, dead, _ in activations:
-        values[f"activation/{name}/mean"] = mean
-        values[f"activation/{name}/std"] = std
-        if saturated is not None:
-            values[f"activation/{name}/saturated"] = saturated
-        if dead is not None:
-            values[f"activation/{name}/dead"] = dead
-    return values
+            self._begun = None
 
 
 def _has_scaler(trainer: Trainer) -> bool:
@@ -478,14 +444,3 @@ def _rows(trainer: Trainer, batch_idx: int) -> list[int] | str | None:
     batches = loader.sampler if loader.batch_sampler is None else loader.batch_sampler
     rows: list[int] = torch.as_tensor(next(islice(batches, batch_idx, None), [])).flatten().tolist()
     return "all" if len(rows) == len(loader.dataset) else rows  # type: ignore[arg-type]
-
-
-def _as_markdown(findings: list[Finding]) -> str:
-    """For TensorBoard's text tab."""
-    if not findings:
-        return "Nothing found; too few logged steps to tell."
-    lines = ["| finding | since step | layers | evidence | try |", "|---|---|---|---|---|"]
-    for finding in findings:
-        cells = (finding.kind.replace("_", " "), f"{finding.since_step:,}", ", ".join(finding.layers), finding.message)
-        lines.append(f"| **{cells[0]}** | {' | '.join(cells[1:])} | `{finding.advice or ' '}` |")
-    return "\n".join(lines)

@@ -6,17 +6,16 @@ between what the pathologies of ``conf/experiment`` show and what healthy runs o
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from functools import cached_property
-from typing import Any, Literal
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
 
 from lit_dl.diagnostics.activations import Reading
+from lit_dl.diagnostics.sight import Finding, Kind, Past, Sight
 
 HOLD_READINGS = 3
 HOLD_STEPS = 50  # or three steps in a row, where every step is logged, would be enough
 JUDGE_STEPS = 10  # at least this far apart
-BLOCK = 20  # steps over which losses are averaged
 
 VANISHING = 1e-3  # of the last layer's RMS gradient. He and ReLU reach 0.16 over 9 layers, sigmoid 1e-7
 EXPLODING = 1e3  # total norm; 100 times the largest bound in use for clipping (10; Pascanu et al. 2013 clip at 1 to 10)
@@ -39,115 +38,6 @@ PLATEAU = 0.02  # by which the training loss still falls from the second third o
 PLATEAU_EPOCHS = 9
 
 SQUASHING = ("sigmoid", "tanh", "softmax", "softsign", "hardsigmoid", "hardtanh", "logsigmoid")
-
-Kind = Literal[
-    "vanishing_gradients",
-    "exploding_gradients",
-    "dead_units",
-    "saturated_units",
-    "stalled",
-    "learning_rate_too_high",
-    "learning_rate_too_low",
-    "diverged",
-    "overfitting",
-    "underfitting",
-    "healthy",
-]
-
-
-@dataclass
-class Finding:
-    """What is wrong with a training; or ``healthy``."""
-
-    kind: Kind
-    since_step: int
-    layers: list[str]
-    message: str  # the evidence in plain words
-    evidence: dict[str, Any]  # the numbers it rests on
-    advice: str  # overrides to try, "" for none
-
-    def __str__(self) -> str:
-        """One line: ``dead units since step 1: ... Try: activation=leaky_relu``."""
-        advice = f" Try: {self.advice}" if self.advice else ""
-        return f"{self.kind.replace('_', ' ')} since step {self.since_step:,}: {self.message}.{advice}"
-
-
-@dataclass
-class Sight:
-    """What the rules see of a logged step. Of each layer, None where it has no gradient."""
-
-    step: int
-    losses: Sequence[float]  # of each step since the sight before, this one's last
-    layers: Sequence[str]  # names, in order of depth
-    compared: Sequence[bool]  # whether the layer's gradient compares with others'
-    rms: Sequence[float | None]  # RMS gradient
-    ratio: Sequence[float | None]  # of update to weight
-    total: float  # norm of the gradient that the optimizer gets, so after clipping
-    lr: float
-    activations: Sequence[Reading] = ()
-
-    def known(self, values: Sequence[float | None]) -> dict[int, float]:
-        """The values of compared layers that have one, by row."""
-        rows = enumerate(zip(values, self.compared, strict=True))
-        return {row: value for row, (value, compared) in rows if compared and value is not None}
-
-    @cached_property
-    def fastest(self) -> float:
-        """The largest ratio of update to weight among the compared layers."""
-        return max(self.known(self.ratio).values(), default=math.nan)
-
-
-@dataclass
-class Past:
-    """What is remembered of the steps before: primitives only, so that a checkpoint can hold it."""
-
-    steps: int = 0
-    first_loss: float | None = None
-    largest_loss: float = -math.inf
-    best_block: float = math.inf  # the least mean loss over BLOCK steps
-    latest_block: float = math.nan
-    block: list[float] = field(default_factory=list)  # losses of the block that is not full yet
-    first_ratio: float = math.nan
-    first_total: float = math.nan
-    first_saturated: float = 0.0  # the largest share in the first sight
-    highest_ratio: float = 0.0
-    highest_total: float = 0.0
-    highest_lr: float = 0.0
-    previous_lr: float = 0.0
-    steps_at_lr: int = 0  # since it was last raised
-
-    def learnt(self) -> float:
-        """The newest mean loss over the first loss; 1 where nothing is known."""
-        if self.first_loss is None or self.first_loss <= 0 or math.isnan(self.latest_block):
-            return 1.0
-        return self.latest_block / self.first_loss
-
-    def add(self, sight: Sight) -> None:
-        """Remember what is needed of a sight."""
-        for loss in sight.losses:
-            if self.first_loss is None:
-                self.first_loss = loss
-            self.block.append(loss)
-            if len(self.block) == BLOCK:
-                self.latest_block = sum(self.block) / BLOCK
-                self.best_block = min(self.best_block, self.latest_block)
-                self.block = []
-        self.steps += len(sight.losses)
-        self.largest_loss = max(self.largest_loss, *sight.losses) if sight.losses else self.largest_loss
-        if math.isnan(self.first_total):
-            self.first_ratio, self.first_total = sight.fastest, sight.total
-            self.first_saturated = max((each.saturated or 0.0 for each in sight.activations), default=0.0)
-        self.highest_ratio = max(self.highest_ratio, sight.fastest)
-        self.highest_total = max(self.highest_total, sight.total)
-        self.highest_lr = max(self.highest_lr, sight.lr)
-        self.steps_at_lr = 0 if sight.lr > self.previous_lr else self.steps_at_lr + len(sight.losses)
-        self.previous_lr = sight.lr
-
-    @property
-    def starts_too_fast(self) -> bool:
-        """Whether the very first step was too long for a gradient of ordinary size."""
-        return self.first_ratio >= FAST and self.first_total < EXPLODING
-
 
 KEPT = ("held", "judged", "sights", "best", "waited", "epochs")  # of a verdict's own state, in a checkpoint
 
@@ -184,7 +74,7 @@ def vanishing_gradients(now: Sight, past: Past) -> Seen | None:
 
 def exploding_gradients(now: Sight, past: Past) -> Seen | None:
     """The gradient's total norm is above EXPLODING and makes weights jump; a learning rate is not the cause."""
-    if past.starts_too_fast or not (now.total > EXPLODING and now.fastest > FAST):
+    if _starts_too_fast(past) or not (now.total > EXPLODING and now.fastest > FAST):
         return None
     return _exploding(now, past, now.total, now.fastest)
 
@@ -233,7 +123,7 @@ def learning_rate_too_high(now: Sight, past: Past) -> Seen | None:
     """Updates are above FAST of the weights, and the loss rises or oscillates."""
     rises = (
         past.steps >= PATIENCE
-        and past.starts_too_fast
+        and _starts_too_fast(past)
         and past.largest_loss >= RISES * (past.first_loss or math.inf)
         and past.learnt() >= NOT_LEARNT
     )
@@ -346,11 +236,11 @@ class Verdict:
             now is not None
             and past.highest_total > EXPLODING
             and past.highest_ratio > FAST
-            and not past.starts_too_fast
+            and not _starts_too_fast(past)
         ):
             seen = _exploding(now, past, past.highest_total, past.highest_ratio)
             cause = Finding("exploding_gradients", now.step, *seen)
-        elif now is not None and past.starts_too_fast:
+        elif now is not None and _starts_too_fast(past):
             seen = ([], *_too_fast(now, past, past.first_ratio, "the loss is not finite any more"))
             cause = Finding("learning_rate_too_high", 1, *seen)
         advice = cause.advice if cause else "trainer.gradient_clip_val=1"
@@ -442,6 +332,14 @@ class Verdict:
         return Finding("underfitting", step, [], message, {**evidence, "threshold": HALF_LEARNT}, advice)
 
 
+def _kind(reading: Reading) -> str:
+    return reading.name.split("_")[1]
+
+
+def _times(share: float) -> str:
+    return f"{share:.0%}" if share < 10 else f"{share:,.3g} times"
+
+
 def better_rate(past: Past) -> str:
     """The learning rate with which the first step would change the weights by FIRST_RATIO of their size.
 
@@ -454,9 +352,6 @@ def better_rate(past: Past) -> str:
     return f"{max(each for each in (1, 2, 5) if each * power <= wanted * (1 + 1e-9)) * power:.0e}"
 
 
-def _kind(reading: Reading) -> str:
-    return reading.name.split("_")[1]
-
-
-def _times(share: float) -> str:
-    return f"{share:.0%}" if share < 10 else f"{share:,.3g} times"
+def _starts_too_fast(past: Past) -> bool:
+    """Whether the very first step was too long for a gradient of ordinary size."""
+    return past.first_ratio >= FAST and past.first_total < EXPLODING
