@@ -154,7 +154,8 @@ def test_a_diverged_run_is_recorded_and_no_failure(command):
     result = command(*QUICK, "optimizer=sgd", "optimizer.lr=1e30", "activation=identity")
     assert result.code == 0
     assert result.record.status == "diverged"
-    assert result.record.stop_reason == "loss or gradient not finite at step 2"
+    reason = "loss or gradient not finite at step 2; the last good parameters are in checkpoints/last.ckpt"
+    assert result.record.stop_reason == reason
     assert result.record.steps == 2
     assert result.record.metrics["train/loss"] is None
     assert "test/acc" not in result.record.metrics
@@ -302,3 +303,12 @@ def test_ddp_trains_and_tests_once_in_one_folder(tmp_path):
     # for the last batch of 6 rows, whose mean the ranks average as they do: 3 rows each.
     for name, value in single.metrics.items():
         assert two.metrics[name] == pytest.approx(value, rel=1e-3), name
+    alone = next((tmp_path / "outputs" / "outputs").rglob("metrics.json")).parent
+    for tag in (
+        "grad_norm/total",
+        "grad_rms/01_linear",
+        "update_ratio/02_linear",
+    ):  # of the synchronised gradient, once
+        steps, values = steps_and_values(folders[0], tag)
+        assert steps == [1, 20, 40]
+        assert values == pytest.approx(steps_and_values(alone, tag)[1], rel=1e-3)
