@@ -50,7 +50,7 @@ def vanishing_gradients(now: Sight, past: Past) -> Seen | None:
     rms = now.known(now.rms)
     if len(rms) < 2 or any((each.dead or 0) >= 0.9 for each in now.activations) or past.learnt() < VANISHING:
         return None
-    if learning_rate_too_high(now, past):  # which saturates the units first
+    if _jumped(past):  # which saturates the units first
         return None
     last = max(rms)
     small = {row: value for row, value in rms.items() if 0 < value < VANISHING * rms[last]}
@@ -101,8 +101,7 @@ def dead_units(now: Sight, past: Past) -> Seen | None:
         return None
     worst = max(dead, key=lambda name: dead[name] or 0)
     message = f"{dead[worst]:.0%} of {worst}'s units give 0 for every sample, so they get no gradient"
-    too_fast = learning_rate_too_high(now, past) is not None
-    advice = f"optimizer.lr={better_rate(past)}" if too_fast else "activation=leaky_relu"
+    advice = f"optimizer.lr={better_rate(past)}" if _jumped(past) else "activation=leaky_relu"
     return list(dead), message, {"dead": dead, "threshold": DEAD}, advice
 
 
@@ -121,12 +120,7 @@ def saturated_units(now: Sight, past: Past) -> Seen | None:
 
 def learning_rate_too_high(now: Sight, past: Past) -> Seen | None:
     """Updates are above FAST of the weights, and the loss rises or oscillates."""
-    rises = (
-        past.steps >= PATIENCE
-        and _starts_too_fast(past)
-        and past.largest_loss >= RISES * (past.first_loss or math.inf)
-        and past.learnt() >= NOT_LEARNT
-    )
+    rises = _jumped(past) and past.steps >= PATIENCE
     oscillates = now.fastest >= FAST and past.latest_block >= OSCILLATES * past.best_block
     if not rises and not oscillates:
         return None
@@ -163,10 +157,12 @@ def learning_rate_too_low(now: Sight, past: Past) -> Seen | None:
 
 def stalled(now: Sight, past: Past) -> Seen | None:
     """Layers change by less than STALLED of their weights at an ordinary learning rate, and the loss is high."""
-    others = (vanishing_gradients, dead_units, learning_rate_too_high, learning_rate_too_low)
+    others = (vanishing_gradients, dead_units, learning_rate_too_low)
     decayed = now.lr < 0.1 * past.highest_lr
     still = {row: ratio for row, ratio in now.known(now.ratio).items() if ratio < STALLED}
-    if not still or decayed or past.learnt() < HALF_LEARNT or any(rule(now, past) for rule in others):
+    if not still or decayed or _jumped(past) or past.learnt() < HALF_LEARNT:
+        return None
+    if any(rule(now, past) for rule in others):
         return None
     if past.steps_at_lr < PATIENCE and now.total >= SLOW and now.fastest < SLOW:  # that may be the learning rate
         return None
@@ -355,3 +351,9 @@ def better_rate(past: Past) -> str:
 def _starts_too_fast(past: Past) -> bool:
     """Whether the very first step was too long for a gradient of ordinary size."""
     return past.first_ratio >= FAST and past.first_total < EXPLODING
+
+
+def _jumped(past: Past) -> bool:
+    """Whether long first steps made the loss rise, and it has not come down since."""
+    rose = past.first_loss is not None and past.largest_loss >= RISES * past.first_loss
+    return rose and _starts_too_fast(past) and past.learnt() >= NOT_LEARNT
