@@ -1,10 +1,10 @@
-"""Time of a training epoch: a raw loop, bare Lightning, and lit_dl with its diagnostics on and off.
+"""Time of a training epoch: a raw loop, bare Lightning, and lit_dl with its diagnostics off, basic and full.
 
     python benchmarks/epoch.py [--data mnist|digits] [--rounds 7]
 
-The MLP 784-200-200-10 with fused Adam on batches of 64. The four take turns in one process, and the medians are
-printed with their ratios to the raw loop, since single timings on a shared machine say little. lit_dl's rows have
-everything a run has: metrics, TensorBoard, checkpoints, the validation left out as in the other two.
+The MLP 784-200-200-10 with fused Adam on batches of 64. They take turns in one process, and the medians are printed
+with their ratios to the raw loop, since single timings on a shared machine say little. lit_dl's rows have everything a
+run has: metrics, TensorBoard, checkpoints; the validation is left out as in the other two. The last two log each step.
 """
 
 import argparse
