@@ -1,7 +1,12 @@
 """What the experiments on pathologies promise: the finding, that its advice is true, and that its cure cures (slow)."""
 
+import os
+import subprocess
+
 import pytest
-from runs import steps_and_values
+from runs import PROGRAM, steps_and_values
+
+from lit_dl import records
 
 pytestmark = pytest.mark.slow
 
@@ -73,3 +78,15 @@ def test_cures_pay_in_accuracy(command):
     for name, part, gain in (("underfitting", "train", 0.15), ("saturated_tanh", "test", 0.03)):
         sick, cured = (command(f"experiment={run}").record.metrics[f"{part}/acc"] for run in (name, f"{name}_cured"))
         assert cured - sick >= gain  # as the head of the cured experiment says
+
+
+def test_under_ddp_a_divergence_is_found_too(tmp_path):
+    ddp = ["trainer.strategy=ddp", "trainer.devices=2", "trainer.accelerator=cpu"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run(
+        [*PROGRAM, "experiment=exploding_gradients", *ddp], cwd=tmp_path, check=True, env=environment, timeout=120
+    )
+    record = records.read(next(tmp_path.rglob("metrics.json")).parent)
+    assert record.status == "diverged"
+    assert {"diverged", "exploding_gradients"} <= kinds(record)
+    assert record.diagnosis[0]["since_step"] == 4  # as on one device

@@ -154,7 +154,7 @@ def test_a_diverged_run_is_recorded_and_no_failure(command):
     result = command(*QUICK, "optimizer=sgd", "optimizer.lr=1e30", "activation=identity")
     assert result.code == 0
     assert result.record.status == "diverged"
-    reason = "loss or gradient not finite at step 2; the last good parameters are in checkpoints/last.ckpt"
+    reason = "loss or gradient not finite at step 2; the last finite parameters are in checkpoints/last.ckpt"
     assert result.record.stop_reason == reason
     assert result.record.steps == 2
     assert result.record.metrics["train/loss"] is None
@@ -183,6 +183,13 @@ def test_a_diverged_run_may_go_on_to_its_end(command):
     settings = ("optimizer=sgd", "optimizer.lr=1e30", "activation=identity", "diagnostics.on_divergence=continue")
     result = command(*QUICK, *settings)
     assert (result.record.status, result.record.steps) == ("diverged", 44)
+
+
+def test_testing_the_best_parameters_leaves_the_diagnosis_of_the_whole_training(command):
+    settings = ("data=digits", "data.train_size=100", "optimizer.lr=0.005", "trainer.max_epochs=60")
+    result = command(*settings, "early_stopping=on", "early_stopping.patience=20")
+    assert result.record.status == "early_stopped"
+    assert [finding["kind"] for finding in result.record.diagnosis] == ["overfitting"]
 
 
 def test_a_resumed_run_keeps_what_was_found_before(command):

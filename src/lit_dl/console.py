@@ -102,7 +102,8 @@ def diagnosis_block(findings: Sequence[Mapping[str, Any]], share: float | None) 
         kind, advice = finding["kind"].replace("_", " "), finding["advice"].replace(" ", "\n")
         style = "bold green" if kind == "healthy" else "bold yellow"
         table.add_row(Text(kind, style=style), f"{finding['since_step']:,}", Text(finding["message"]), Text(advice))
-    lines: list[RenderableType] = ["", table if findings else Text("diagnosis: too few logged steps to tell")]
+    nothing = Text("diagnosis: nothing found; too few logged steps, or too little learnt, to call it healthy")
+    lines: list[RenderableType] = ["", table if findings else nothing]
     if share is not None:
         lines.append(Text(f"diagnostics: {share:.1%} of training time", style="dim"))
     return Group(*lines)

@@ -160,7 +160,7 @@ def _how_it_ended(run: Run) -> tuple[records.Status, str]:
     found = None if run.monitor is None else run.monitor.diverged_at
     if (step := run.task.diverged_at if found is None else found) is not None:
         kept = run.best is not None and run.best.last.is_file()
-        where = f"; the last good parameters are in {records.CHECKPOINTS}/{records.LAST}.ckpt" if kept else ""
+        where = f"; the last finite parameters are in {records.CHECKPOINTS}/{records.LAST}.ckpt" if kept else ""
         return "diverged", f"loss or gradient not finite at step {step:,}{where}"
     if stopping is not None and stopping.wait_count >= stopping.patience:
         return (

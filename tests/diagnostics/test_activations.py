@@ -80,7 +80,9 @@ def test_a_unit_counts_as_dead_for_long_only_after_enough_samples():
     few = ENOUGH // 16 - 1
     assert readings(watch, batches(5, count=few))["01_relu"].long_dead is None
     assert readings(watch, batches(5, count=1))["01_relu"].long_dead == 1.0
-    assert readings(watch, batches(5, count=1))["01_relu"].long_dead is None
+    nn.init.constant_(net[1].bias, 100.0)
+    assert readings(watch, batches(5, count=1))["01_relu"].long_dead == 1.0  # the newest that is known
+    assert readings(watch, batches(5, count=ENOUGH // 16))["01_relu"].long_dead == 0.0
 
 
 def test_one_answer_in_that_time_is_enough_to_live():

@@ -26,7 +26,7 @@ def test_colour_is_the_share_of_the_true_class_and_an_absent_class_is_blank():
 
 def two_layers(steps: int) -> History:
     """The first layer's RMS gradient is 1e-6, the last's 1e-2."""
-    history = History(10)
+    history = History()
     for step in range(10, steps + 1, 10):
         history.add_gradients(step, ["01_linear", "02_linear"], [1e-6, 1e-2])
         history.add_losses(step, [1 / step])

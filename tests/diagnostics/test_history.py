@@ -8,8 +8,8 @@ import pytest
 from lit_dl.diagnostics.history import COLUMNS, FLOOR, History
 
 
-def filled(steps: int, span: int = 1) -> History:
-    history = History(span)
+def filled(steps: int) -> History:
+    history = History()
     for step in range(1, steps + 1):
         history.add_gradients(step, ["a", "b"], [10.0 ** -(step % 5), None])
         history.add_losses(step, [float(step)])
@@ -40,6 +40,16 @@ def test_zeros_are_drawn_at_the_floor_and_what_is_not_finite_is_left_out():
     assert len(history.losses()[1]) == 0
 
 
+def test_between_logged_steps_stands_the_value_of_the_later_one():
+    history = History()
+    for step, value in ((1, 1e-1), (4, 1e-2)):
+        history.add_gradients(step, ["a", "b"], [value, None])
+    history.add_losses(1, [1.0] * 6)
+    assert history.gradients()[0].tolist() == pytest.approx([-1, -2, -2, -2, -2, -2])
+    assert np.isnan(history.gradients()[1]).all()
+    assert history.losses()[1].tolist() == [1.0] * 6
+
+
 def test_a_history_goes_on_from_its_state_as_if_nothing_had_been():
     whole, half = filled(1500), History()
     half.load(filled(700).state())
@@ -47,6 +57,6 @@ def test_a_history_goes_on_from_its_state_as_if_nothing_had_been():
         half.add_gradients(step, ["a", "b"], [10.0 ** -(step % 5), None])
         half.add_losses(step, [float(step)])
     assert half.state() == whole.state()
-    empty = History(20)
-    empty.load(History(20).state())
-    assert empty.state() == History(20).state()
+    empty = History()
+    empty.load(History().state())
+    assert empty.state() == History().state()

@@ -75,6 +75,12 @@ def test_vanishing_gradients_are_those_below_a_thousandth_of_the_last_layers(sha
         assert str(finding) == f"{expected}. Try: init=he"
 
 
+def test_a_net_that_learns_nothing_is_measured_by_the_last_layers_first_gradient():
+    settled = replace(WELL, rms=[1e-8, 1e-7, 1e-6])  # a hundredth of the last layer's now, a millionth at first
+    assert kinds(judged(settled, first=WELL, loss=flat)) == ["vanishing_gradients"]
+    assert kinds(judged(settled, first=WELL)) == []  # it learnt: all gradients shrink
+
+
 def test_a_finding_is_said_once_it_has_held_three_logged_steps_and_fifty_steps():
     sick = replace(WELL, rms=[1e-9, 1e-3, 1e-2])
     found = Verdict()
@@ -171,6 +177,13 @@ def test_a_learning_rate_is_too_low_where_all_steps_are_short_and_little_is_lear
     assert kinds(judged(replace(SLOW, ratio=[1e-6, 1e-6, 1e-3]), loss=flat)) != ["learning_rate_too_low"]
 
 
+def test_what_learns_nothing_is_not_called_healthy():
+    found = judged(WELL, loss=flat)
+    assert found.conclude(200) == []
+    slow = judged(replace(WELL, ratio=[5e-4] * 3), loss=flat)
+    assert [finding.kind for finding in slow.conclude(200)] == ["learning_rate_too_low"]
+
+
 def test_short_steps_after_a_decay_or_while_warming_up_are_meant_so():
     assert kinds(judged(replace(SLOW, lr=1e-4), loss=flat, first=WELL)) == []
     found = Verdict()
@@ -220,6 +233,7 @@ def test_overfitting_is_found_where_the_validation_loss_turned():
     [
         ([1 / row for row in range(1, 10)], [1.0, 0.5, *[0.55] * 7]),  # it rose by a tenth alone
         ([1.0, 0.5, *[0.6] * 7], [1.0, 0.5, *[0.9] * 7]),  # training got worse too
+        ([1.0, 0.5, *[0.45] * 7], [1.0, 0.5, *[0.9] * 7]),  # training hardly got better
         ([1 / row for row in range(1, 10)], [9.0, 5.0, *[8.0] * 7]),  # it never was better than at first
     ],
 )

@@ -29,7 +29,7 @@ class Reading(NamedTuple):
     std: float
     saturated: float | None  # share of outputs
     dead: float | None  # share of units that gave 0 for every sample since the reading before
-    long_dead: float | None  # and for at least ENOUGH samples; None also until so many were seen
+    long_dead: float | None  # in the last ENOUGH samples or more; None also until so many were seen
 
 
 class _Activation:
@@ -54,7 +54,8 @@ class _Activation:
         self.sums: list[
             Tensor
         ] = []  # each (units,): of a unit's outputs, none of them negative, since the last reading
-        self.long_sum: Tensor | None = None  # (units,): the same since ENOUGH samples were read
+        self.long_dead: float | None = None  # share of dead units in the last ENOUGH samples
+        self.long_sum: Tensor | None = None  # (units,): of a unit's outputs since those
         self.samples = 0  # since then
         self.size = 0  # outputs in the batch that was measured last
         self.taken: list[Tensor] | None = None  # of it, each (): see _measure
@@ -252,8 +253,7 @@ def _reading(name: str, each: _Activation, numbers: Iterator[float]) -> Reading:
         saturated = (next(numbers) + next(numbers)) / each.size
     if each.is_mortal:
         dead, long_dead = 1 - next(numbers) / each.units, 1 - next(numbers) / each.units
-        if each.samples < ENOUGH:
-            long_dead = None
-        else:
-            each.long_sum, each.samples = None, 0
+        if each.samples >= ENOUGH:
+            each.long_dead, each.long_sum, each.samples = long_dead, None, 0
+        long_dead = each.long_dead
     return Reading(name, mean, std, saturated, dead, long_dead)

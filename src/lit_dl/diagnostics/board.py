@@ -72,7 +72,7 @@ def log_histograms(trainer: Trainer, layers: Sequence[Layer], outputs: Mapping[s
 def as_markdown(findings: Sequence[Finding]) -> str:
     """For TensorBoard's text tab."""
     if not findings:
-        return "Nothing found; too few logged steps to tell."
+        return "Nothing found; too few logged steps, or too little learnt, to call it healthy."
     lines = ["| finding | since step | layers | evidence | try |", "|---|---|---|---|---|"]
     for finding in findings:
         cells = (finding.kind.replace("_", " "), f"{finding.since_step:,}", ", ".join(finding.layers), finding.message)

@@ -11,14 +11,10 @@ FLOOR = 1e-12  # gradients below it are drawn alike, exact zeros among them
 
 
 class History:
-    """Means over columns of ``span`` steps. When there are too many columns, neighbours are merged.
+    """Means over columns of ``span`` steps, at first of one. When there are too many columns, neighbours are merged."""
 
-    Args:
-        span: steps a column stands for at first.
-    """
-
-    def __init__(self, span: int = 1) -> None:
-        self.span = span
+    def __init__(self) -> None:
+        self.span = 1  # steps a column stands for
         self.layers: list[str] = []
         self._sums = np.zeros((0, COLUMNS))  # of log10 RMS gradient, a layer a row
         self._counts = np.zeros((0, COLUMNS))
@@ -50,8 +46,11 @@ class History:
         return (self._last + 1) * self.span
 
     def gradients(self) -> np.ndarray:
-        """log10 of the RMS gradient (geometric mean over a column), (layers, columns); NaN where there is none."""
-        return _mean(self._sums, self._counts)[:, : self._last + 1]
+        """log10 of the RMS gradient (geometric mean over a column), (layers, columns); NaN where there is none.
+
+        Columns between two logged steps have the value of the later one, those after the last the value of that.
+        """
+        return np.array([_filled(row) for row in _mean(self._sums, self._counts)[:, : self._last + 1]])
 
     def losses(self) -> tuple[np.ndarray, np.ndarray]:
         """Step in the middle of each column that has a loss, and the mean loss there, both (n,)."""
@@ -84,6 +83,14 @@ class History:
 
 def _mean(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
     return np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
+
+
+def _filled(row: np.ndarray) -> np.ndarray:
+    """Each NaN replaced by the next value, and after the last value by that; a row of nothing stays."""
+    known = np.flatnonzero(~np.isnan(row))
+    if len(known) == 0:
+        return row
+    return row[known[np.minimum(np.searchsorted(known, np.arange(len(row))), len(known) - 1)]]
 
 
 def _merged(columns: np.ndarray) -> np.ndarray:

@@ -90,6 +90,7 @@ class GradientMonitor(Callback):
         self.on_divergence = on_divergence
         self.every_step = every_step
         self.histograms = histograms
+        self._restored: dict[str, Any] | None = None  # the state to go on from
         self._forget()
 
     def _forget(self) -> None:
@@ -142,13 +143,16 @@ class GradientMonitor(Callback):
         """Put the hooks on the network and lay out the charts."""
         if trainer.global_step == 0:  # a new training, not one that is resumed
             self._forget()
+        elif self._restored is not None:
+            self._restore(self._restored)
+        self._restored = None
         self._looks_ahead = pl_module.device.type == "cpu" and trainer.world_size == 1 and not _has_scaler(trainer)
         self._watch, self._meter = ForwardWatch(pl_module), None
         self._step = self._logged = trainer.global_step
         self._automatic = pl_module.automatic_optimization
         self._every = trainer.log_every_n_steps  # type: ignore[attr-defined]  # set where mypy does not look
         if self.history is None:
-            self.history = History(1 if self.every_step else max(1, self._every))
+            self.history = History()
         steps = trainer.estimated_stepping_batches
         self._picture = GradientFlowImage(int(steps) if math.isfinite(steps) else None)
         for board in boards(trainer):
@@ -226,6 +230,8 @@ class GradientMonitor(Callback):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Take in the epoch's mean loss."""
         self._read_the_losses()
+        if not self._looks_ahead:
+            self._check(trainer)
         if self._since_epoch:
             self.verdict.see_epoch(fmean(self._since_epoch))
         self._since_epoch = []
@@ -263,12 +269,15 @@ class GradientMonitor(Callback):
         return {"verdict": self.verdict.state(), "history": history, **seconds}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from what ``state_dict`` gave."""
-        self.verdict.load(state_dict["verdict"])
-        if state_dict["history"] is not None:
+        """Go on from what ``state_dict`` gave, once training does; a checkpoint that is tested changes nothing."""
+        self._restored = state_dict
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        self.verdict.load(state["verdict"])
+        if state["history"] is not None:
             self.history = History()
-            self.history.load(state_dict["history"])
-        self.seconds, self.training_seconds = state_dict["seconds"], state_dict["training_seconds"]
+            self.history.load(state["history"])
+        self.seconds, self.training_seconds = state["seconds"], state["training_seconds"]
 
     def _add_loss(self, outputs: Any) -> None:
         """Add the loss of a batch to that of the coming step, on the device."""
@@ -283,7 +292,10 @@ class GradientMonitor(Callback):
         self._watch.end()
         if self._meter is None:
             self._meter = StepMeter(self._watch.layers)
-            self._compared = [layer.is_compared for layer in self._watch.layers]
+            trained = {id(p) for each in trainer.optimizers for group in each.param_groups for p in group["params"]}
+            self._compared = [
+                layer.is_compared and any(id(p) in trained for p in layer.parameters) for layer in self._watch.layers
+            ]
         step = self._step + 1
         if not self._logs:
             self._rms.append(self._meter.gradient_rms() / _scale_left(trainer, optimizer))
@@ -300,7 +312,12 @@ class GradientMonitor(Callback):
     def _diverge_in_forward(self, trainer: Trainer, loss: float) -> None:
         assert self._watch is not None
         batch = self._batch[1]
-        first = self._watch.first_non_finite(batch[0] if isinstance(batch, list | tuple) else batch)
+        inputs = batch[0] if isinstance(batch, list | tuple) else batch
+        if isinstance(inputs, Tensor) and not inputs.isfinite().all():
+            message = f"the loss is {loss}; inputs of the batch are not finite either"
+            self._diverge(trainer, self._step + 1, [], message, advice="")
+            return
+        first = self._watch.first_non_finite(inputs)
         where = f"; {first} is the first layer whose output is not finite" if first else ""
         self._diverge(trainer, self._step + 1, [first] if first else [], f"the loss is {loss}{where}")
 
@@ -346,17 +363,8 @@ class GradientMonitor(Callback):
     ) -> None:
         assert self._watch is not None
         layers = self._watch.layers
+        self._check(trainer, total)
         losses, self._read_losses = self._read_losses, []
-        bad = next((row for row, loss in enumerate(losses) if not math.isfinite(loss)), None)
-        diverged = bad is not None or not (math.isfinite(total) or _has_scaler(trainer))
-        if trainer.world_size > 1:  # all processes stop at the same step
-            diverged = trainer.strategy.reduce_boolean_decision(diverged, all=False)
-        if self.diverged_at is None and diverged:
-            at = self._step if bad is None else self._step - len(losses) + 1 + bad
-            names = non_finite(layers)[1]
-            what = "the gradient is not finite" if bad is None else f"the loss is {losses[bad]}"
-            where = f"at step {self._step:,} {len(names)} layers have gradients or weights that are not finite"
-            self._diverge(trainer, at, names, f"{what}; {where}")
         if self.diverged_at is not None:
             return
         sight = Sight(
@@ -372,13 +380,30 @@ class GradientMonitor(Callback):
         )
         self._say(trainer, self.verdict.see(sight))
 
-    def _diverge(self, trainer: Trainer, step: int, layers: list[str], message: str) -> None:
-        evidence: dict[str, Any] = {"epoch": trainer.current_epoch, "batch": self._batch[0]}
-        rows = _rows(trainer, self._batch[0]) if step == self._step + 1 else None  # else it was an earlier batch
-        if rows is not None:
-            evidence["rows"] = rows
+    def _check(self, trainer: Trainer, total: float = 0.0) -> None:
+        """Look for losses that were read, or a gradient's norm, that are not finite."""
+        assert self._watch is not None
+        losses = self._read_losses
+        bad = next((row for row, loss in enumerate(losses) if not math.isfinite(loss)), None)
+        diverged = bad is not None or not (math.isfinite(total) or _has_scaler(trainer))
+        if trainer.world_size > 1:  # all processes stop at the same step
+            diverged = trainer.strategy.reduce_boolean_decision(diverged, all=False)
+        if self.diverged_at is None and diverged:
+            at = self._step if bad is None else self._step - len(losses) + 1 + bad
+            names = non_finite(self._watch.layers)[1]
+            what = "the gradient is not finite" if bad is None else f"the loss is {losses[bad]}"
+            where = f"at step {self._step:,} {len(names)} layers have gradients or weights that are not finite"
+            self._diverge(trainer, at, names, f"{what}; {where}")
+
+    def _diverge(self, trainer: Trainer, step: int, layers: list[str], message: str, advice: str | None = None) -> None:
+        evidence: dict[str, Any] = {}
+        if step == self._step + 1:  # else it was an earlier batch
+            evidence = {"epoch": trainer.current_epoch, "batch": self._batch[0]}
+            message += f" (epoch {trainer.current_epoch + 1}, batch {self._batch[0] + 1})"
+            if (rows := _rows(trainer, self._batch[0])) is not None:
+                evidence["rows"] = rows
         self._read_the_losses()
-        self._say(trainer, self.verdict.see_divergence(step, layers, message, evidence))
+        self._say(trainer, self.verdict.see_divergence(step, layers, message, evidence, advice))
         if self.on_divergence == "stop":
             trainer.should_stop = True
 

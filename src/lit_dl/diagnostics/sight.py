@@ -79,6 +79,7 @@ class Past:
     block: list[float] = field(default_factory=list)  # losses of the block that is not full yet
     first_ratio: float = math.nan
     first_total: float = math.nan
+    first_last_rms: float = 0.0  # RMS gradient of the last layer
     first_saturated: float = 0.0  # the largest share in the first sight
     highest_ratio: float = 0.0
     highest_total: float = 0.0
@@ -106,6 +107,8 @@ class Past:
         self.largest_loss = max(self.largest_loss, *sight.losses) if sight.losses else self.largest_loss
         if math.isnan(self.first_total):
             self.first_ratio, self.first_total = sight.fastest, sight.total
+            rms = sight.known(sight.rms)
+            self.first_last_rms = rms[max(rms)] if rms else 0.0
             self.first_saturated = max((each.saturated or 0.0 for each in sight.activations), default=0.0)
         self.highest_ratio = max(self.highest_ratio, sight.fastest)
         self.highest_total = max(self.highest_total, sight.total)

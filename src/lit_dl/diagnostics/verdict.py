@@ -33,6 +33,7 @@ OSCILLATES = 2.0  # times the best mean loss before
 PATIENCE = 100  # steps that a learning rate is given to show what it can do
 GENERALIZATION_LOSS = 0.2  # of the validation loss above its minimum, Prechelt's (1998) measure; he stops at 0.01 to
 # 0.05, but a part of 150 samples, as here, has a loss that is uncertain by more
+FALLS = 0.8  # of the training loss at that minimum: it went on falling, and not by chance
 STRIPS = 5  # validations in a row without a new minimum: UP_5 of Prechelt (1998)
 PLATEAU = 0.02  # by which the training loss still falls from the second third of a training to the last
 PLATEAU_EPOCHS = 9
@@ -53,18 +54,20 @@ def vanishing_gradients(now: Sight, past: Past) -> Seen | None:
     if _jumped(past):  # which saturates the units first
         return None
     last = max(rms)
-    small = {row: value for row, value in rms.items() if 0 < value < VANISHING * rms[last]}
+    # A net that learns nothing settles where the last layer's gradient is small too: it is what it was at first.
+    of_last = rms[last] if past.learnt() < NOT_LEARNT else max(rms[last], past.first_last_rms)
+    small = {row: value for row, value in rms.items() if row != last and 0 < value < VANISHING * of_last}
     if not small:
         return None
     least = min(small, key=lambda row: small[row])
-    share = rms[least] / rms[last]
+    share = rms[least] / of_last
     message = f"{now.layers[least]} gets 1/{1 / share:,.0f} of {now.layers[last]}'s RMS gradient"
     squashing = [each for each in now.activations if _kind(each) in SQUASHING]
     if squashing:
         message += f"; {len(squashing)} {_kind(squashing[0])} layers shrink it on its way"
     evidence = {
         "rms_gradient": rms[least],
-        "rms_gradient_of_last_layer": rms[last],
+        "rms_gradient_of_last_layer": of_last,
         "share": share,
         "threshold": VANISHING,
     }
@@ -101,7 +104,7 @@ def dead_units(now: Sight, past: Past) -> Seen | None:
         return None
     worst = max(dead, key=lambda name: dead[name] or 0)
     message = f"{dead[worst]:.0%} of {worst}'s units give 0 for every sample, so they get no gradient"
-    advice = f"optimizer.lr={better_rate(past)}" if _jumped(past) else "activation=leaky_relu"
+    advice = f"optimizer.lr={better_rate(past)}" if _starts_too_fast(past) else "activation=leaky_relu"
     return list(dead), message, {"dead": dead, "threshold": DEAD}, advice
 
 
@@ -148,10 +151,14 @@ def learning_rate_too_low(now: Sight, past: Past) -> Seen | None:
         return None
     if not now.fastest < SLOW or now.total < SLOW or past.highest_ratio >= FAST:  # or it is the gradient that is small
         return None
-    message = f"no layer changes by more than {now.fastest:.1g} of its weights in a step"
+    return _too_low(now.fastest, SLOW, past)
+
+
+def _too_low(ratio: float, threshold: float, past: Past) -> Seen:
+    message = f"no layer changes by more than {ratio:.1g} of its weights in a step"
     if past.first_loss is not None:
         message += f"; the loss went from {past.first_loss:.3g} to {past.latest_block:.3g}"
-    evidence = {"lr": now.lr, "update_ratio": now.fastest, "threshold": SLOW, "total_norm": now.total}
+    evidence = {"lr": past.highest_lr, "update_ratio": ratio, "threshold": threshold}
     return [], message, evidence, f"optimizer.lr={better_rate(past)}"
 
 
@@ -221,8 +228,14 @@ class Verdict:
                 new.append(self._found(Finding(kind, since, *seen)))
         return new
 
-    def see_divergence(self, step: int, layers: list[str], message: str, evidence: dict[str, Any]) -> list[Finding]:
-        """Take in that loss or gradient are not finite any more; with what it came from, where that is known."""
+    def see_divergence(
+        self, step: int, layers: list[str], message: str, evidence: dict[str, Any], advice: str | None = None
+    ) -> list[Finding]:
+        """Take in that loss or gradient are not finite any more; with what it came from, where that is known.
+
+        Args:
+            advice: what to try, if it is known; None leaves it to the measures.
+        """
         past, now = self.past, self._last
         new: list[Finding] = []
         if self._knows("diverged"):
@@ -239,7 +252,8 @@ class Verdict:
         elif now is not None and _starts_too_fast(past):
             seen = ([], *_too_fast(now, past, past.first_ratio, "the loss is not finite any more"))
             cause = Finding("learning_rate_too_high", 1, *seen)
-        advice = cause.advice if cause else "trainer.gradient_clip_val=1"
+        if advice is None:
+            advice = cause.advice if cause else "trainer.gradient_clip_val=1" if now is not None else ""
         new.append(self._found(Finding("diverged", step, layers, message, evidence, advice)))
         if cause is not None and not self._knows(cause.kind):
             new.append(self._found(cause))
@@ -258,7 +272,7 @@ class Verdict:
             self._best, self._waited = (step, train_loss, val_loss), 0
         best_step, best_train, best_val = self._best
         learnt = self.past.first_loss is None or best_val < self.past.first_loss
-        rises = learnt and val_loss > (1 + GENERALIZATION_LOSS) * best_val and train_loss < best_train
+        rises = learnt and val_loss > (1 + GENERALIZATION_LOSS) * best_val and train_loss < FALLS * best_train
         if not rises or self._waited < STRIPS or self._knows("overfitting"):
             return []
         message = (
@@ -280,9 +294,12 @@ class Verdict:
         new = []
         if (underfits := self._underfitting(step)) is not None:
             new.append(self._found(underfits))
-        if not self.findings and self.is_long_enough:
-            learnt = self.past.learnt()
-            message = f"gradients reach every layer; the loss is at {learnt:.2g} of its first value"
+        learnt = self.past.learnt()
+        if not self.findings and self.is_long_enough and learnt >= NOT_LEARNT and self.past.highest_ratio < GOOD_RATIO:
+            seen = _too_low(self.past.highest_ratio, GOOD_RATIO, self.past)
+            new.append(self._found(Finding("learning_rate_too_low", 1, *seen)))
+        if not self.findings and self.is_long_enough and learnt < NOT_LEARNT:
+            message = f"gradients reach every layer that trains; the loss is at {learnt:.2g} of its first value"
             new.append(self._found(Finding("healthy", 1, [], message, {"loss_over_first_loss": learnt}, "")))
         return new
 
@@ -314,7 +331,7 @@ class Verdict:
         """The training loss no longer falls but is far from learnt, and nothing else is wrong."""
         past, third = self.past, len(self._epochs) // 3
         others = [finding for finding in self.findings if finding.kind != "overfitting"]
-        too_short = len(self._epochs) < PLATEAU_EPOCHS or step < PATIENCE or past.highest_ratio < SLOW
+        too_short = len(self._epochs) < PLATEAU_EPOCHS or step < PATIENCE or past.highest_ratio < GOOD_RATIO
         if others or too_short or not past.first_loss or self._knows("underfitting"):
             return None
         before, after = (sum(part) / third for part in (self._epochs[-2 * third : -third], self._epochs[-third:]))
