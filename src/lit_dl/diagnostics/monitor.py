@@ -64,8 +64,8 @@ class GradientMonitor(Callback):
     TensorBoard also gets charts that show all layers at once, the image ``gradient_flow`` and the text ``diagnosis``.
     Findings (``findings``, see ``lit_dl.diagnostics.verdict``) are printed once certain, and all at the end.
 
-    A non-finite loss or gradient is found on a CPU before the optimizer's step is made, elsewhere at the next logged
-    step.
+    A non-finite loss (at a logged step also a gradient) is found on a CPU before the optimizer's step is made,
+    elsewhere and under DDP at the next logged step or the end of the epoch.
 
     Args:
         on_divergence: what to do then: ``"stop"`` training (on a CPU without that step), or ``"continue"``.
