@@ -90,3 +90,18 @@ def test_under_ddp_a_divergence_is_found_too(tmp_path):
     assert record.status == "diverged"
     assert {"diverged", "exploding_gradients"} <= kinds(record)
     assert record.diagnosis[0]["since_step"] == 4  # as on one device
+
+
+# Rates that are usual for each optimizer.
+RATES = {
+    "sgd": 0.1, "momentum": 0.01, "nesterov": 0.01, "adam": 1e-3, "adamw": 1e-3, "nadam": 1e-3, "rmsprop": 1e-3,
+    "adagrad": 0.01, "adadelta": 1.0,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid", "gelu"])
+@pytest.mark.parametrize("optimizer", RATES)
+def test_a_sensible_setting_raises_no_alarm(command, optimizer, activation):
+    lr = 0.5 if (optimizer, activation) == ("sgd", "sigmoid") else RATES[optimizer]  # sigmoid nets need longer steps
+    settings = (f"optimizer={optimizer}", f"optimizer.lr={lr}", f"activation={activation}", "trainer.max_epochs=20")
+    assert kinds(command("data=digits", *settings, "seed=2").record) <= {"healthy", "overfitting"}
