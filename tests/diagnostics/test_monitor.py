@@ -213,6 +213,30 @@ def test_a_first_step_that_is_not_finite_is_withheld_and_counted(tmp_path, optio
     assert all(torch.equal(p, old) for p, old in zip(module.parameters(), before, strict=True))
 
 
+def test_inputs_that_are_not_finite_are_named_and_no_override_is_said_to_help(tmp_path):
+    class Spoilt(Stranger):
+        def train_dataloader(self):
+            inputs, labels = BATCHES[0]
+            return DataLoader([BATCHES[1], (inputs * math.nan, labels)], batch_size=None)
+
+    monitor = GradientMonitor()
+    monitored(Spoilt(), tmp_path, monitor=monitor)
+    finding = monitor.findings[0]
+    assert (finding.kind, finding.since_step, finding.layers, finding.advice) == ("diverged", 2, [], "")
+    assert finding.message == "the loss is nan; inputs of the batch are not finite either (epoch 1, batch 2)"
+
+
+def test_layers_that_no_optimizer_has_are_not_said_to_stall(tmp_path):
+    class Half(Stranger):
+        def configure_optimizers(self):
+            return torch.optim.SGD(self.net[3].parameters(), lr=1e-3)
+
+    monitor = GradientMonitor()
+    values = monitored(Half(), tmp_path, monitor=monitor, max_epochs=30)
+    assert set(values["update_ratio/01_linear"].values()) == {0.0}
+    assert "stalled" not in {finding.kind for finding in monitor.findings}
+
+
 @pytest.mark.filterwarnings("ignore:.training_step. returned .None.")
 def test_batches_without_a_loss_are_left_out(tmp_path):
     class Picky(Stranger):
