@@ -201,21 +201,20 @@ def _conclude(cfg: DictConfig, run: Run | None, folder: Path, record: records.Re
 
 
 def _log_result(cfg: DictConfig, run: Run, folder: Path, record: records.Record) -> None:
-    from lightning.pytorch.loggers import TensorBoardLogger
+    from lit_dl.loggers import boards
 
-    boards = [logger for logger in run.trainer.loggers if isinstance(logger, TensorBoardLogger)]
     if run.task.confusion is not None:
         from lit_dl.diagnostics.figures import confusion_matrix
 
         figure = confusion_matrix(run.task.confusion, run.data.class_names)
         figure.savefig(folder / "confusion_matrix.png")
-        for board in boards:
+        for board in boards(run.trainer):
             board.experiment.add_figure("confusion_matrix", figure, record.steps, close=False)
     if run.monitor is not None and run.monitor.history is not None:
         from lit_dl.diagnostics.figures import gradient_flow
 
         gradient_flow(run.monitor.history).savefig(folder / "gradient_flow.png")
-    for board in boards:
+    for board in boards(run.trainer):
         board.log_hyperparams(_hyperparameters(cfg), {f"hp/{name}": value for name, value in record.metrics.items()})
         board.finalize("success")
     (folder / "hparams.yaml").unlink(missing_ok=True)  # the logger's own, less than what .hydra has

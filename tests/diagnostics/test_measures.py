@@ -94,15 +94,11 @@ def test_what_clipping_left_stands_beside_the_norm_before_it():
 
 
 def test_large_gradients_of_half_precision_do_not_overflow():
-    net = nn.Linear(4, 4).bfloat16()
+    net = nn.Linear(4, 4).half()
     for p in net.parameters():
-        p.grad = torch.full_like(p, 1e30)
+        p.grad = torch.full_like(p, 30_000.0)
     (step,) = steps_of(net, torch.optim.SGD(net.parameters(), 0.0))
-    assert math.isinf(step.gradient)  # (1e30)^2 is beyond float32, as it is for torch's own norm
-    for p in net.parameters():
-        p.grad = torch.full_like(p, 300.0)  # 20 of 300 squared: beyond float16, not beyond float32
-    (step,) = steps_of(net, torch.optim.SGD(net.parameters(), 0.0))
-    assert step.gradient == pytest.approx(300 * math.sqrt(20), rel=1e-2)
+    assert step.gradient == pytest.approx(30_000 * math.sqrt(20), rel=1e-3)  # float16 ends at 65,504
 
 
 def test_float64_keeps_its_precision():

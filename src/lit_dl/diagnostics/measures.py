@@ -138,7 +138,7 @@ class StepMeter:
         """Measure where the optimizer is about to step.
 
         Args:
-            counts_zeros: count the gradient's zeros, which takes as long as the rest together.
+            counts_zeros: count the gradient's zeros, which takes as long as two norms.
         """
         present = [(row, p) for row, p in self._owned if p.grad is not None]
         if len(present) != len(self._parameters):

@@ -26,7 +26,7 @@ from lit_dl.diagnostics.verdict import Verdict
 from lit_dl.loggers import boards, is_logged_step, log_scalars
 
 VALIDATION_LOSSES = ("val/loss", "val_loss", "valid_loss", "validation_loss")  # names that modules give it
-STEPS_BETWEEN_COUNTS = 10  # of zeros, at least: counting takes as long as a norm, and nobody needs it at every step
+STEPS_BETWEEN_COUNTS = 10  # of zeros, at least: counting takes as long as two norms, and nobody needs it at every step
 SECONDS_BETWEEN_PICTURES = 5.0  # as often as TensorBoard looks for something new; one takes some 15 ms
 
 
@@ -468,4 +468,4 @@ def _rows(trainer: Trainer, batch_idx: int) -> list[int] | str | None:
         return None
     batches = loader.sampler if loader.batch_sampler is None else loader.batch_sampler
     rows: list[int] = torch.as_tensor(next(islice(batches, batch_idx, None), [])).flatten().tolist()
-    return "all" if len(rows) == len(loader.dataset) else rows  # type: ignore[arg-type]
+    return "all" if len(rows) == len(loader.dataset) else rows  # type: ignore[arg-type]  # Dataset does not promise a length
