@@ -85,8 +85,13 @@ class InMemoryData(LightningDataModule, ABC):
     def load_test(self) -> Samples:
         """The test set; disjoint from the pool."""
 
-    def split(self, pool_size: int) -> tuple[Tensor, Tensor]:
-        """Row numbers of the training and of the validation part, each (n,) int64, shuffled by ``split_seed``."""
+    def split(self, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Row numbers of the training and of the validation part, each (n,) int64, shuffled by ``split_seed``.
+
+        Args:
+            labels: of the pool, (N,).
+        """
+        pool_size = len(labels)
         val_size = min(max(1, round(self.val_fraction * pool_size)), pool_size - 1)
         order = torch.randperm(pool_size, generator=torch.Generator().manual_seed(self.split_seed))
         return order[val_size:], order[:val_size]
@@ -96,7 +101,7 @@ class InMemoryData(LightningDataModule, ABC):
         if self.train_set is not None:
             return
         inputs, labels = self.load_pool()
-        train, val = self.split(len(labels))
+        train, val = self.split(labels)
         if self.train_size is not None:
             if self.train_size > len(train):
                 raise ValueError(
