@@ -156,7 +156,8 @@ def test_two_runs_of_the_same_second_get_a_folder_each(command):
 
 def test_a_job_that_cannot_begin_does_not_end_the_sweep(command):
     result = command("-m", "data=digits", "trainer.max_epochs=1", "dropout=1.5,0.5")
-    assert result.code == 2
+    assert result.code == 1
+    assert "dropout=1.5" in result.err
     statuses = {path.parent.name[:1]: path.read_text() for path in Path("outputs").rglob("metrics.json")}
     assert '"failed"' in statuses["0"]
     assert '"completed"' in statuses["1"]
@@ -176,5 +177,5 @@ def test_quick_answers_import_neither_torch_nor_lightning(arguments, tmp_path):
 def test_help_lists_the_groups_with_their_choices_and_five_examples(command):
     out = command("--help").out
     assert "optimizer: adadelta, adagrad, adam, adamw, bgd, momentum, nadam, nesterov, rmsprop, sgd" in out
-    assert "data: digits, mnist, spiral" in out
+    assert "data: digits, kfold, mnist, spiral" in out
     assert out.count("python -m lit_dl.train ") >= 6  # the usage and five examples

@@ -22,13 +22,13 @@ def test_a_run_leaves_what_the_contract_names(command):
     names = {path.relative_to(result.folder).as_posix() for path in result.folder.rglob("*") if path.is_file()}
     for name in (
         ".hydra/config.yaml", ".hydra/overrides.yaml", "train.log", "metrics.json", "confusion_matrix.png",
-        "gradient_flow.png", "checkpoints/best.ckpt", "checkpoints/last.ckpt",
+        "gradient_flow.png", "curves.json", "checkpoints/best.ckpt", "checkpoints/last.ckpt",
     ):  # fmt: skip
         assert name in names
     content = json.loads((result.folder / "metrics.json").read_text())
     assert set(content) == {
         "status", "stop_reason", "metrics", "diagnosis", "epochs", "steps", "seconds", "samples_per_second",
-        "diagnostics_seconds", "best_checkpoint", "data", "environment", "overrides",
+        "diagnostics_seconds", "best_checkpoint", "data", "environment", "overrides", "choices",
     }  # fmt: skip
     record = result.record
     assert (record.status, record.stop_reason) == ("completed", "trainer.max_epochs=2 reached")

@@ -10,7 +10,8 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from lit_dl import records
-from lit_dl.command import CommandError, command_errors
+from lit_dl.checks import CommandError
+from lit_dl.command import command_errors
 
 if TYPE_CHECKING:
     from lightning.pytorch import Trainer
@@ -97,11 +98,9 @@ def _recipe(node: DictConfig) -> Callable[..., Any]:
 def _early_stopping(cfg: DictConfig) -> "EarlyStopping | None":
     if cfg.early_stopping is None:
         return None
-    from lit_dl.task import MONITORS
-
     monitor, mode = cfg.early_stopping.monitor, cfg.early_stopping.mode
-    if monitor not in MONITORS:
-        raise CommandError(f"early_stopping.monitor={monitor}: no such metric. It can be {', '.join(MONITORS)}")
+    if monitor not in records.METRICS:
+        raise CommandError(f"early_stopping.monitor={monitor}: no such metric. It can be {', '.join(records.METRICS)}")
     better = "max" if monitor.endswith("acc") else "min"
     if mode not in (None, better):
         raise CommandError(f"early_stopping.mode={mode}: the best {monitor} is its {better}imum. Leave the mode out")

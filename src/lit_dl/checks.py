@@ -12,8 +12,17 @@ from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from lit_dl.records import METRICS
+
 SEED_LIMIT = 2**32  # numpy takes no larger seed
 ABSENT = object()  # stands for a key that the config does not have, which is not the same as null
+
+
+EXTRAS = {"joblib": "sweep", "ray": "ray", "submitit_local": "slurm", "submitit_slurm": "slurm"}  # of each launcher
+
+
+class CommandError(Exception):
+    """The command asks for what cannot be had; the message says what, and the way out."""
 
 
 def check_values(cfg: DictConfig) -> None:
@@ -22,6 +31,7 @@ def check_values(cfg: DictConfig) -> None:
     Raises:
         ValueError: names the key, the value and what is allowed.
     """
+    check_sweep(cfg)
     _whole_number(cfg, "seed", most=SEED_LIMIT - 1)
     _number(cfg, "dropout", 0, 1)
     _number(cfg, "l1", 0)
@@ -48,6 +58,23 @@ def check_values(cfg: DictConfig) -> None:
         )
 
 
+def check_sweep(cfg: DictConfig) -> None:
+    """Check what concerns a sweep as a whole.
+
+    Raises:
+        CommandError: names the key, the value and what is allowed.
+    """
+    try:
+        if cfg.sweep.metric not in METRICS:
+            why = "; the test set is not for choosing" if str(cfg.sweep.metric).startswith("test/") else ""
+            raise ValueError(f"sweep.metric={cfg.sweep.metric}: it can be {', '.join(METRICS)}{why}")
+        _number(cfg, "sweep.accuracy", 0, 1)
+        if not isinstance(cfg.sweep.fail_fast, bool):
+            raise ValueError(f"sweep.fail_fast={cfg.sweep.fail_fast}: it must be true or false")
+    except ValueError as error:
+        raise CommandError(str(error)) from error
+
+
 def explain(error: BaseException, arguments: Sequence[str]) -> str:
     """One message of a few lines for what Hydra or OmegaConf found wrong with the command.
 
@@ -58,6 +85,8 @@ def explain(error: BaseException, arguments: Sequence[str]) -> str:
         r"Could not find '([^']+)/([^'/]+)'\s+Available options in '[^']+':(.*)", message, re.DOTALL
     ):
         group, name, choices = choice.group(1), choice.group(2), choice.group(3).split()
+        if group == "hydra/launcher" and name in EXTRAS:
+            return f"{group}={name} is not installed. Install it: pip install 'lit_dl[{EXTRAS[name]}]'"
         return f"{group}={name}: no such choice.{_did_you_mean(name, choices)}\nIt can be {', '.join(choices)}."
     if key := re.search(r"Could not override '([^']+)'", message):
         name = key.group(1).partition("@")[0]

@@ -4,7 +4,8 @@ import logging
 import shlex
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,20 @@ error_console = Console(stderr=True, highlight=False)
 COLOURS = {"completed": "green", "early_stopped": "green", "diverged": "red", "interrupted": "yellow", "failed": "red"}
 
 
+_only_logged = False  # in a job of a sweep
+
+
+@contextmanager
+def only_logged() -> Iterator[None]:
+    """For a while, write what is said into train.log alone: a sweep has a line of its own for each job."""
+    global _only_logged
+    before, _only_logged = _only_logged, True
+    try:
+        yield
+    finally:
+        _only_logged = before
+
+
 def say(content: RenderableType, style: str | None = None, wraps: bool = False) -> None:
     """Print on the terminal, and into train.log as plain text.
 
@@ -30,7 +45,8 @@ def say(content: RenderableType, style: str | None = None, wraps: bool = False) 
         wraps: break lines at the width of the terminal, as a table of sentences needs it; otherwise the terminal breaks
             them, so that a path can be copied.
     """
-    console.print(content, style=style, markup=False, soft_wrap=not wraps)
+    if not _only_logged:
+        console.print(content, style=style, markup=False, soft_wrap=not wraps)
     plain = Console(file=StringIO(), width=120, color_system=None)
     plain.print(content)
     for line in plain.file.getvalue().splitlines():  # type: ignore[attr-defined]  # it is the StringIO above
@@ -40,7 +56,8 @@ def say(content: RenderableType, style: str | None = None, wraps: bool = False) 
 def say_error(message: str) -> None:
     """Print a message of what went wrong on standard error, and into train.log."""
     first, _, rest = message.strip().partition("\n")
-    error_console.print(Text.assemble(("error: ", "bold red"), first, f"\n{rest}" if rest else ""), soft_wrap=True)
+    if not _only_logged:
+        error_console.print(Text.assemble(("error: ", "bold red"), first, f"\n{rest}" if rest else ""), soft_wrap=True)
     log.error(message)
 
 
@@ -84,6 +101,36 @@ def result_block(record: Record, folder: Path, tested: str) -> Group:
         Text(f"run folder   {shown}"),  # as Text, or rich would take brackets in it for markup
         Text(f"see curves   {_tensorboard()} --logdir {shlex.quote(shown)}"),
     )
+
+
+def job_line(number: str, name: str, record: Record, metric: str, seconds_left: float) -> None:
+    """Print how a job of a sweep ended: its message at once if it failed, and what the whole will still take."""
+    value = record.metrics.get(metric)
+    kinds = ", ".join(finding["kind"].replace("_", " ") for finding in record.diagnosis)
+    style = COLOURS[record.status]
+    parts: list[str | tuple[str, str]] = [
+        (f"{number:<14}", "dim"),
+        f"{name}  ",
+        (record.status.replace("_", " "), style),
+    ]
+    if record.status in ("completed", "early_stopped") and value is not None:
+        parts.append(f"  {metric} {value:.4f}")
+    parts += [f"  {duration(record.seconds)}", f"  {kinds}" if kinds else ""]
+    if seconds_left > 0:
+        parts.append((f"  about {duration(seconds_left)} left", "dim"))
+    console.print(Text.assemble(*parts), soft_wrap=True)
+    if record.status in ("failed", "diverged"):
+        say_error(f"{name}: {record.stop_reason}")
+
+
+def duration(seconds: float) -> str:
+    """In the two largest units: 1.5 s, 14 s, 3 min 20 s, 2 h 5 min."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 1:
+        return f"{rest} s"
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def diagnosis_block(findings: Sequence[Mapping[str, Any]], share: float | None) -> Group:

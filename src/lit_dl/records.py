@@ -5,7 +5,7 @@ import math
 import os
 import platform
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -15,9 +15,14 @@ from typing import Any, Literal, get_args
 import yaml
 
 METRICS_FILE = "metrics.json"
+CURVES_FILE = "curves.json"
+SWEEP_FILE = "sweep.json"
 HYDRA_FOLDER = ".hydra"  # the composed config
 CHECKPOINTS = "checkpoints"
+LOCK_FILE = ".lock"  # in the run folder; freed by the system when its process is killed
+STOP_FILE = ".stop"  # in the sweep folder: no job begins any more
 LAST, BEST = "last", "best"  # names of the checkpoints, less .ckpt
+METRICS = ("train/loss", "train/acc", "val/loss", "val/acc")  # to choose by, and to watch; never the test set's
 PACKAGES = ("lit_dl", "torch", "lightning", "hydra-core", "torchmetrics", "tensorboard", "scikit-learn")
 
 Status = Literal["completed", "early_stopped", "diverged", "interrupted", "failed"]
@@ -40,6 +45,7 @@ class Record:
     data: dict[str, Any] = field(default_factory=dict)  # name, sizes, sha256 of what was trained on
     environment: dict[str, Any] = field(default_factory=dict)
     overrides: list[str] = field(default_factory=list)
+    choices: dict[str, str] = field(default_factory=dict)  # of each config group
 
 
 def write(record: Record, folder: Path) -> None:
@@ -50,6 +56,40 @@ def write(record: Record, folder: Path) -> None:
     """
     content = _finite(asdict(record))
     write_text(folder / METRICS_FILE, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+@dataclass
+class Course:
+    """The content of curves.json: how a training went."""
+
+    points: dict[str, list[float | None]] = field(default_factory=dict)  # step, epoch, seconds, and metrics by name
+    layers: list[str] = field(default_factory=list)  # in order of depth
+    log10_rms: list[list[float | None]] = field(default_factory=list)  # of the gradient, (layers, columns)
+    steps: int = 0  # that those columns cover
+
+
+def write_course(course: Course, folder: Path) -> None:
+    """Write ``curves.json``, atomically.
+
+    Raises:
+        OSError: if the folder cannot be written.
+    """
+    write_text(folder / CURVES_FILE, json.dumps(_finite(asdict(course)), allow_nan=False) + "\n")
+
+
+def read_course(folder: Path) -> Course:
+    """How the training in a run folder went; an empty one if that was not recorded.
+
+    Raises:
+        ValueError: if it cannot be read.
+    """
+    path = folder / CURVES_FILE
+    try:
+        return Course(**json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return Course()
+    except (json.JSONDecodeError, UnicodeDecodeError, TypeError) as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error
 
 
 def _finite(content: Any) -> Any:
@@ -108,11 +148,62 @@ def read(folder: Path) -> Record:
     path = folder / METRICS_FILE
     try:
         record = Record(**json.loads(path.read_text(encoding="utf-8")))
-    except (json.JSONDecodeError, TypeError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, TypeError) as error:
         raise ValueError(f"{path} is no record of a run: {error}") from error
     if record.status not in get_args(Status):
         raise ValueError(f"{path} has status {record.status!r}; known are {', '.join(get_args(Status))}")
     return record
+
+
+@dataclass
+class Sweep:
+    """The content of sweep.json: what a sweep consists of."""
+
+    arguments: list[str]  # of the command, as typed
+    metric: str  # by which jobs are ranked
+    accuracy: float  # whose time the report gives
+    jobs: dict[str, list[str]] = field(default_factory=dict)  # the folder of each job, and its overrides
+
+
+def write_sweep(sweep: Sweep, folder: Path) -> None:
+    """Write ``sweep.json``, atomically.
+
+    Raises:
+        OSError: if the folder cannot be written.
+    """
+    write_text(folder / SWEEP_FILE, json.dumps(asdict(sweep), indent=2) + "\n")
+
+
+def read_sweep(folder: Path) -> Sweep:
+    """The sweep of a sweep folder.
+
+    Raises:
+        FileNotFoundError: if the folder has none.
+        ValueError: if it is no sweep of lit_dl.
+    """
+    path = folder / SWEEP_FILE
+    try:
+        return Sweep(**json.loads(path.read_text(encoding="utf-8")))
+    except (json.JSONDecodeError, UnicodeDecodeError, TypeError) as error:
+        raise ValueError(f"{path} is no record of a sweep: {error}") from error
+
+
+def is_running(folder: Path) -> bool:
+    """Whether a process is at work on the run in ``folder``."""
+    from filelock import FileLock, Timeout
+
+    if not (folder / LOCK_FILE).exists():
+        return False
+    try:
+        with FileLock(folder / LOCK_FILE, timeout=0):
+            return False
+    except (Timeout, OSError):
+        return True
+
+
+def named_choices(choices: Mapping[str, Any]) -> dict[str, str]:
+    """Of Hydra's choices those of lit_dl's groups."""
+    return {group: str(choice) for group, choice in choices.items() if not group.startswith("hydra/") and choice}
 
 
 def overrides_to_resume(folder: Path) -> list[str]:

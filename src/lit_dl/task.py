@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 
+from lit_dl.curves import Curves
 from lit_dl.loggers import is_logged_step, log_scalars
 
-MONITORS = ("train/loss", "train/acc", "val/loss", "val/acc")  # what callbacks can watch after each epoch
 LENGTHS = ("total_steps", "T_max")  # by these names schedulers ask for the number of steps of the whole training
 
 
@@ -62,6 +62,7 @@ class Classifier(LightningModule):
         self.stops_when_diverged = stops_when_diverged
         self.metrics: dict[str, float] = {}  # the newest train/*, val/* and test/* over an epoch or a part
         self.reading: dict[str, float] = {}  # train/* as last logged, and lr
+        self.curves = Curves()  # of train/* and val/*
         self.confusion: Tensor | None = None  # counts, (num_classes, num_classes), true class by predicted class
         self.diverged_at: int | None = None  # the step at which a loss was read that is not finite
         self.validated_at: int | None = None  # the step of the last validation while training
@@ -137,6 +138,7 @@ class Classifier(LightningModule):
         """Publish the means over the epoch to callbacks; loggers have them in finer steps."""
         self._read_training()
         self._publish("train", self._since_epoch)
+        self._add_to_curves(self.trainer.current_epoch + 1.0, _means("train", self._since_epoch))
         self._since_epoch = np.zeros(3)
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
@@ -155,6 +157,8 @@ class Classifier(LightningModule):
         if self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
             self.validated_at = self.trainer.global_step
             self._to_loggers(_means("val", total))
+            part = (self.trainer.fit_loop.batch_idx + 1) / self.trainer.num_training_batches
+            self._add_to_curves(self.trainer.current_epoch + part, _means("val", total))
 
     def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Add a batch to the sums and to the confusion matrix."""
@@ -177,6 +181,7 @@ class Classifier(LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what a resumed run needs to go on as if it had not been stopped."""
         checkpoint["metrics"] = dict(self.metrics)
+        checkpoint["curves"] = self.curves.state()
         checkpoint["effort"] = {"seconds": self.seconds(), "samples_seen": self.samples_seen}
         checkpoint["random"] = {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}
 
@@ -185,6 +190,7 @@ class Classifier(LightningModule):
         if self.trainer.state.fn != "fit":
             return
         self.metrics = dict(checkpoint["metrics"])
+        self.curves.load(checkpoint["curves"])
         self._seconds, self.samples_seen = checkpoint["effort"]["seconds"], checkpoint["effort"]["samples_seen"]
         torch.set_rng_state(checkpoint["random"]["cpu"].cpu())
         if len(checkpoint["random"]["cuda"]) == torch.cuda.device_count():
@@ -214,6 +220,9 @@ class Classifier(LightningModule):
         values = _means(part, total)
         self.metrics.update(values)
         self.log_dict(values, logger=False, on_step=False, on_epoch=True, batch_size=1)
+
+    def _add_to_curves(self, epoch: float, values: dict[str, float]) -> None:
+        self.curves.add(self.trainer.global_step, epoch, self.seconds(), values)
 
     def _to_loggers(self, values: dict[str, float]) -> None:
         log_scalars(self.trainer, values, self.trainer.global_step)

@@ -15,14 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from lit_dl import records
 from lit_dl.build import Run, build
-from lit_dl.checks import check_values
-from lit_dl.command import CommandError, command_errors, run_command
+from lit_dl.checks import CommandError, check_values
+from lit_dl.command import command_errors, run_command
 from lit_dl.console import console, relative, result_block, say, start_block
 
+COLUMNS = 100  # of the gradient flow in curves.json
 # Lightning's remarks on what is meant so here: data in memory needs no workers, metrics are reduced before they are
 # logged, a resumed run finds its own checkpoints and may leave early stopping out, a short run has few steps to log.
 # The last is between Lightning and torch.
@@ -49,7 +51,9 @@ def job(cfg: DictConfig, folder: Path) -> None:
         CommandError: if the config asks for what cannot be had; nothing has been trained then.
         OSError: if data is missing or a folder cannot be written.
     """
-    record = records.Record("failed", "", overrides=list(HydraConfig.get().overrides.task))
+    config = HydraConfig.get()
+    record = records.Record("failed", "", overrides=list(config.overrides.task))
+    record.choices = records.named_choices(config.runtime.choices)
     run = None
     try:
         try:
@@ -60,6 +64,7 @@ def job(cfg: DictConfig, folder: Path) -> None:
             raise CommandError(str(error)) from error
         _quiet()
         run = build(cfg, folder)
+        _check_devices(cfg, run)
         run.data.prepare_data()
         with command_errors("data"):
             run.data.setup()
@@ -124,6 +129,16 @@ def _check_unfinished(cfg: DictConfig, folder: Path) -> None:
             )
 
 
+def _check_devices(cfg: DictConfig, run: Run) -> None:
+    """Lightning starts DDP's processes with the command of the one it is in, and a launcher's have another one."""
+    launcher = HydraConfig.get().runtime.choices["hydra/launcher"]
+    if HydraConfig.get().mode == RunMode.MULTIRUN and launcher != "basic" and run.trainer.world_size > 1:
+        raise CommandError(
+            f"trainer.devices={cfg.trainer.devices}: hydra/launcher={launcher} starts each job in a process of its "
+            "own, which cannot share it among devices. Take trainer.devices=1, or hydra/launcher=basic"
+        )
+
+
 def _quiet() -> None:
     """Leave the terminal to what lit_dl says: Lightning's info lines and the remarks that do not apply here go."""
     from lightning.pytorch.utilities import rank_zero_only
@@ -132,7 +147,7 @@ def _quiet() -> None:
     logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
     for remark in KNOWN_REMARKS:
         warnings.filterwarnings("ignore", remark)
-    console.quiet = getattr(rank_zero_only, "rank", 0) != 0
+    console.quiet = console.quiet or getattr(rank_zero_only, "rank", 0) != 0
 
 
 def _facts(cfg: DictConfig, run: Run, folder: Path) -> dict[str, str]:
@@ -194,10 +209,18 @@ def _conclude(cfg: DictConfig, run: Run | None, folder: Path, record: records.Re
     record.environment = records.environment(str(trainer.strategy.root_device))
     if record.steps:
         _log_result(cfg, run, folder, record)
+        records.write_course(_course(run), folder)
     records.write(record, folder)
     if record.steps:
         tested = "last epoch" if run.early_stopping is None or run.best is None else "best epoch"
         say(result_block(record, folder, tested))
+
+
+def _course(run: Run) -> records.Course:
+    course = records.Course(run.task.curves.columns())
+    if run.monitor is not None and (history := run.monitor.history) is not None:
+        course.layers, course.log10_rms, course.steps = history.layers, history.coarse(COLUMNS), history.steps
+    return course
 
 
 def _log_result(cfg: DictConfig, run: Run, folder: Path, record: records.Record) -> None:
@@ -234,4 +257,6 @@ def _hyperparameters(cfg: DictConfig) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from lit_dl import train  # by its own name, under which a launcher's processes find the job
+
+    sys.exit(train.main())

@@ -4,8 +4,9 @@ import matplotlib
 import numpy as np
 import torch
 
-from lit_dl.diagnostics.figures import COLOURS, SCALE, GradientFlowImage, confusion_matrix, gradient_flow
+from lit_dl.diagnostics.figures import GradientFlowImage, confusion_matrix, gradient_flow
 from lit_dl.diagnostics.history import History
+from lit_dl.heat_map import COLOURS, SCALE
 
 
 def test_the_confusion_matrix_writes_each_count_into_its_cell():

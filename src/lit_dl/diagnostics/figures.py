@@ -1,6 +1,5 @@
 """Pictures of what was measured."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,19 +7,13 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg  # its methods have no types, hence the ignores below
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from lit_dl.diagnostics.history import History
-
-LEAST, MOST = -8, 2  # powers of ten on the scale of RMS gradients: one scale for all runs, so that pictures compare
-SCALE = Normalize(LEAST, MOST)
-COLOURS = "viridis"
-MOST_LABELS = 24  # of layers, that can be read beside each other
+from lit_dl.heat_map import colour_scale, heat_map, margin
 
 
 def confusion_matrix(counts: Tensor, class_names: Sequence[str]) -> Figure:
@@ -55,7 +48,7 @@ def confusion_matrix(counts: Tensor, class_names: Sequence[str]) -> Figure:
 def gradient_flow(history: History) -> Figure:
     """The loss curve above the heat map of RMS gradients, on one step axis."""
     figure = Figure(figsize=(9, 6.4), dpi=100)
-    left = _margin(figure, history.layers)
+    left = margin(figure, history.layers)
     bottom = figure.add_axes((left, 0.08, 0.84 - left, 0.5))
     top = figure.add_axes((left, 0.62, 0.84 - left, 0.33), sharex=bottom)
     top.tick_params(labelbottom=False)
@@ -66,8 +59,8 @@ def gradient_flow(history: History) -> Figure:
     top.set_ylabel("training loss")
     top.grid(alpha=0.3)
     top.set_title("Training loss, and RMS gradient of each layer")
-    _heat_map(bottom, history.layers, history.gradients(), history.steps)
-    _scale(figure, figure.add_axes((0.86, 0.08, 0.02, 0.5)))
+    heat_map(bottom, history.layers, history.gradients(), history.steps)
+    colour_scale(figure, figure.add_axes((0.86, 0.08, 0.02, 0.5)))
     return figure
 
 
@@ -104,38 +97,11 @@ class GradientFlowImage:
         with matplotlib.rc_context({"font.size": 13}):  # TensorBoard shows it 350 pixels wide
             figure = Figure(figsize=(5.6, 4.2), dpi=100)
             canvas = FigureCanvasAgg(figure)
-            left = _margin(figure, layers)
+            left = margin(figure, layers)
             axes = figure.add_axes((left, 0.14, 0.78 - left, 0.77))  # a layout would draw it twice to find these
-            image = _heat_map(axes, layers, np.full((len(layers), 1), np.nan), self._steps)
+            image = heat_map(axes, layers, np.full((len(layers), 1), np.nan), self._steps)
             axes.xaxis.set_major_locator(MaxNLocator(5))
             axes.set_title("RMS gradient of each layer")
-            _scale(figure, figure.add_axes((0.81, 0.14, 0.03, 0.77)))
+            colour_scale(figure, figure.add_axes((0.81, 0.14, 0.03, 0.77)))
             canvas.draw()  # type: ignore[no-untyped-call]
         return canvas, axes, image, canvas.copy_from_bbox(figure.bbox)  # type: ignore[no-untyped-call]
-
-
-def _heat_map(axes: Axes, layers: Sequence[str], log_rms: np.ndarray, steps: int) -> AxesImage:
-    """Layers from the input (bottom) to the output (top) against steps, coloured by log10 of the RMS gradient."""
-    extent = (0, max(steps, 1), 0.5, len(layers) + 0.5)
-    image = axes.imshow(
-        log_rms, aspect="auto", origin="lower", extent=extent, cmap=COLOURS, norm=SCALE, interpolation="nearest"
-    )
-    every = math.ceil(max(len(layers), 1) / MOST_LABELS)
-    axes.set_yticks(range(1, len(layers) + 1, every), layers[::every])
-    axes.set_ylabel("layer (input at the bottom)")
-    axes.set_xlabel("step")
-    return image
-
-
-def _margin(figure: Figure, layers: Sequence[str]) -> float:
-    """Room for the longest name and what stands left of it, as a share of the width."""
-    inches = matplotlib.rcParams["font.size"] / 72  # of the height of a letter; its width is about 0.6 of that
-    return (4 * inches + 0.6 * inches * max(map(len, layers), default=0)) / float(figure.get_figwidth())
-
-
-def _scale(figure: Figure, axes: Axes) -> None:
-    """Draw the scale of colours into axes of its own."""
-    bar = figure.colorbar(ScalarMappable(norm=SCALE, cmap=COLOURS), cax=axes, extend="both")
-    ticks = range(LEAST, MOST + 1, 2)
-    bar.set_ticks(list(ticks), labels=["1" if tick == 0 else f"1e{tick}" for tick in ticks])
-    bar.set_label("RMS gradient (log scale)")

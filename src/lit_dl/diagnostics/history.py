@@ -52,6 +52,13 @@ class History:
         """
         return np.array([_filled(row) for row in _mean(self._sums, self._counts)[:, : self._last + 1]])
 
+    def coarse(self, columns: int) -> list[list[float | None]]:
+        """``gradients()`` in at most so many columns, by means of neighbours, to three decimals."""
+        fine = self.gradients()
+        parts = np.array_split(fine, min(columns, fine.shape[-1]), axis=-1) if fine.size else []
+        means = np.array([part.mean(axis=1) for part in parts]).T
+        return [[round(value, 3) for value in row] for row in means.tolist()]
+
     def losses(self) -> tuple[np.ndarray, np.ndarray]:
         """Step in the middle of each column that has a loss, and the mean loss there, both (n,)."""
         means = _mean(*self._loss)[: self._last + 1]

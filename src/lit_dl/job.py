@@ -1,0 +1,170 @@
+"""One job: what Hydra calls, in this process or in a launcher's, and what is said and kept when it fails."""
+
+import errno
+import gc
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from lit_dl import records
+from lit_dl.checks import CommandError
+from lit_dl.console import console, log, only_logged, say_error
+from lit_dl.folders import LOG_FILE, alone_in, file_name, new_folder, withdraw
+
+OK, FAILURE, WRONG_COMMAND, INTERRUPTED = 0, 1, 2, 130  # exit codes
+FULL_ERROR = "HYDRA_FULL_ERROR"  # a user who sets it to 1 gets the stack trace
+Job = Callable[[DictConfig, Path], None]
+
+# Here, because a launcher's process has nothing of lit_dl but what it imports to unpickle a Task.
+OmegaConf.register_new_resolver("run_name", lambda experiment: experiment or "train", replace=True)
+OmegaConf.register_new_resolver("file_name", file_name, replace=True)
+OmegaConf.register_new_resolver("new_folder", new_folder, replace=True, use_cache=True)
+
+
+class Task:
+    """What Hydra calls with a config, for a single run and for each job of a sweep.
+
+    Launchers pickle it and call it in processes of their own; what happened there is known by the run folder alone.
+
+    Args:
+        job: takes a config and a run folder; a function that can be imported.
+        arguments: of the command, as they were typed.
+    """
+
+    def __init__(self, job: Job, arguments: Sequence[str]) -> None:
+        self.job = job
+        self.arguments = list(arguments)
+        self.codes: list[int] = []  # exit codes, of the run or of the sweep as a whole
+        self.full_error = os.environ.get(FULL_ERROR)
+        self._pid = os.getpid()
+        self._folder = Path.cwd()
+
+    def __call__(self, cfg: DictConfig) -> None:
+        """Do one job; only an interruption is raised."""
+        if os.getpid() != self._pid:
+            os.chdir(self._folder)
+            console.quiet = True  # or the lines and bars of several processes would mix
+        find_users_classes()
+        with environment(FULL_ERROR, self.full_error):
+            if HydraConfig.get().mode == RunMode.MULTIRUN:
+                self._do_in_sweep(cfg)
+            else:
+                self.codes.append(self._do(cfg))
+
+    def _do_in_sweep(self, cfg: DictConfig) -> None:
+        folder = Path(HydraConfig.get().runtime.output_dir)
+        if (folder.parent / records.STOP_FILE).exists():
+            return
+        if records.last_checkpoint(folder).is_file():  # it was stopped, and the sweep or the cluster starts it again
+            cfg.resume = str(folder)
+        own = os.getpid() == self._pid
+        with only_logged(), self._as_single_run(folder) if own else nullcontext():
+            self._do(cfg)
+        gc.collect()  # trainers are full of cycles, and fifty of them would wait for it
+
+    def _do(self, cfg: DictConfig) -> int:
+        folder = Path(HydraConfig.get().runtime.output_dir)
+        in_sweep = HydraConfig.get().mode == RunMode.MULTIRUN
+        try:
+            with alone_in(folder):
+                return self._try(cfg, folder, in_sweep)
+        except CommandError as error:  # another process is at work there
+            return say_why(error, str(error), WRONG_COMMAND)
+
+    def _try(self, cfg: DictConfig, folder: Path, in_sweep: bool) -> int:
+        try:
+            self.job(cfg, folder)
+            return OK
+        except CommandError as error:
+            code = say_why(error, str(error), WRONG_COMMAND)
+            if in_sweep:
+                config = HydraConfig.get()
+                record = records.Record("failed", str(error), overrides=list(config.overrides.task))
+                record.choices = records.named_choices(config.runtime.choices)
+                records.write(record, folder)
+            elif cfg.resume is None:
+                withdraw(folder)
+            return code
+        except Exception as error:
+            log.exception("the run failed")
+            if full := _full_disk(error):
+                return say_why(error, f"{full.strerror}: {folder}", FAILURE)
+            if isinstance(error, OSError):
+                return say_why(error, str(error), FAILURE)
+            message = f"{type(error).__name__}: {error}\nThe stack trace is in {folder / LOG_FILE}"
+            return say_why(error, message, FAILURE)
+
+    @contextmanager
+    def _as_single_run(self, folder: Path) -> Iterator[None]:
+        """Let this process look as if the job were its only run, and clear up behind it.
+
+        Lightning starts DDP's other processes with this one's arguments, which would start the sweep again, and leaves
+        variables behind that would keep the next job from starting any.
+        """
+        flags = [a for a in self.arguments if a.startswith(("--config-dir=", "hydra.searchpath="))]
+        for flag, value in zip(self.arguments, self.arguments[1:], strict=False):
+            if flag in ("--config-dir", "-cd"):
+                flags += [flag, value]
+        overrides = [o for o in HydraConfig.get().overrides.task if not o.startswith("resume=")]
+        command, variables = sys.argv, dict(os.environ)
+        sys.argv = [command[0], *flags, *overrides, "hydra.mode=RUN", f'hydra.run.dir="{folder}"']
+        try:
+            yield
+        finally:
+            sys.argv = command
+            os.environ.clear()
+            os.environ.update(variables)
+            _leave_process_group()
+
+
+def say_why(error: BaseException | None, message: str, code: int) -> int:
+    """Say what went wrong, with a stack trace if the user asked for it, and give the exit code back."""
+    if error is not None and os.environ.get(FULL_ERROR) == "1":
+        traceback.print_exception(error)
+    say_error(message)
+    return code
+
+
+def find_users_classes() -> None:
+    """Look for classes in the working directory, as ``python -m`` does and console scripts and launchers do not."""
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, "")
+
+
+@contextmanager
+def environment(name: str, value: str | None) -> Iterator[None]:
+    """Set a variable for a while; None unsets it."""
+    before = os.environ.pop(name, None)
+    if value is not None:
+        os.environ[name] = value
+    try:
+        yield
+    finally:
+        os.environ.pop(name, None)
+        if before is not None:
+            os.environ[name] = before
+
+
+def _leave_process_group() -> None:
+    if "torch" not in sys.modules:
+        return
+    from torch import distributed
+
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.destroy_process_group()
+
+
+def _full_disk(error: BaseException | None) -> OSError | None:
+    """The error of a full disk among those that led to ``error``."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return error
+        error = error.__cause__ or error.__context__
+    return None

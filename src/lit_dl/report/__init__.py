@@ -1,0 +1,78 @@
+"""One report over many runs: ``python -m lit_dl.report FOLDER...``, and at the end of each sweep.
+
+Everything is read from run folders, without torch or Lightning, so that it answers in seconds and anywhere.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from lit_dl.console import COLOURS, console, relative
+from lit_dl.report.runs import find
+from lit_dl.report.settings import Comparison, command_of, compare, rows_of
+
+FILES = ("report.html", "report.md", "report.csv")
+
+
+def report(folders: Sequence[Path], metric: str, accuracy: float, to: Path | None) -> Comparison:
+    """Compare the runs in some folders: print the table, and write ``report.csv``, ``.md`` and ``.html``.
+
+    Args:
+        folders: run folders, sweep folders, or folders above them.
+        metric: by which the settings are ranked.
+        accuracy: validation accuracy whose time is told.
+        to: the folder for the files; None writes none.
+
+    Raises:
+        ValueError: if there are no runs in the folders.
+        OSError: if the files cannot be written.
+    """
+    comparison = compare(find(folders), metric, accuracy)
+    for line in comparison.skipped:
+        console.print(Text(f"skipped: {line}", style="yellow"), soft_wrap=True)
+    if not comparison.jobs:
+        raise ValueError(f"no runs in {', '.join(map(str, folders))}")
+    if to is not None:
+        from lit_dl.report.pages import write_pages
+
+        write_pages(comparison, to)
+    _print(comparison, to)
+    return comparison
+
+
+def _print(comparison: Comparison, to: Path | None) -> None:
+    head, rows = rows_of(comparison)
+    tables = [_table(comparison, head, rows, range(len(head)))]
+    boundless = console.options.update(max_width=1000)
+    if Measurement.get(console, boundless, tables[0]).maximum > console.width:
+        named = len(comparison.compared) or 1
+        health = head.index("diagnosis")
+        tables = [
+            _table(comparison, head, rows, columns)
+            for columns in (range(health), [*range(named), *range(health, len(head))])
+        ]
+    for table in tables:
+        console.print("", table, sep="\n")
+    console.print("")
+    if comparison.repeated:
+        over = " and ".join(comparison.repeated)
+        console.print(Text(f"mean ± standard deviation over {over}; best by {comparison.metric}", style="dim"))
+    if (best := comparison.best) is not None:
+        console.print(Text(f"repeat the best   {command_of(best)}"), soft_wrap=True)
+    if to is not None:
+        page = relative((to / FILES[0]).absolute())
+        console.print(Text(f"report            {page} (also .md and .csv)"), soft_wrap=True)
+
+
+def _table(comparison: Comparison, head: Sequence[str], rows: Sequence[Sequence[str]], columns: Sequence[int]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for number in columns:
+        table.add_column(head[number], overflow="fold", no_wrap=head[number] in (*comparison.metrics, "time"))
+    for setting, row in zip(comparison.settings, rows, strict=True):
+        worst = next((job.status for job in setting.jobs if not job.is_good), setting.jobs[0].status)
+        colours = {len(head) - 1: COLOURS.get(worst, "yellow")}
+        table.add_row(*(Text(row[number], style=colours.get(number, "")) for number in columns))
+    return table

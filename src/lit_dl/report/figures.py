@@ -1,0 +1,203 @@
+"""The charts of a report, as SVG."""
+
+import io
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from lit_dl.heat_map import colour_scale, heat_map
+from lit_dl.report.runs import Job, Value
+from lit_dl.report.settings import Comparison, Setting, label_of, mean_of, text_of
+
+STYLE: dict[Any, Any] = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "lit_dl"}
+MOST_COLOURS = 10  # settings that can be told apart; the others are grey
+MOST_POINTS = 150  # of a curve; a chart shows no more
+MOST_FACTORS = 6
+MOST_MAPS = 12  # gradient flows side by side
+GREY, RED = "#b8b8b8", "#c62828"
+
+
+def charts(comparison: Comparison) -> dict[str, str]:
+    """The charts that there is something to draw for, by their titles, as SVG."""
+    drawn: dict[str, Callable[[Comparison], Figure | None]] = {
+        "Learning curves": learning_curves,
+        "Final metric by factor": by_factor,
+        "Gradient flow": gradient_flows,
+    }
+    with matplotlib.rc_context(STYLE):
+        figures = {title: draw(comparison) for title, draw in drawn.items()}
+        return {title: _svg(figure) for title, figure in figures.items() if figure is not None}
+
+
+def learning_curves(comparison: Comparison) -> Figure | None:
+    """Training loss and validation accuracy of each job by epoch, on common axes; a cross where a job diverged."""
+    if not any(job.course.points for job in comparison.jobs):
+        return None
+    figure = Figure(figsize=(11, 4.2), layout="constrained")
+    panels = figure.subplots(1, 2)
+    for axes, metric in zip(panels, ("train/loss", "val/acc"), strict=True):
+        for setting, colour in reversed(list(zip(comparison.settings, _colours(comparison.settings), strict=True))):
+            for number, job in enumerate(setting.jobs):
+                _curve(axes, job, metric, colour, label_of(setting.values) if number == 0 else None)
+        _limits(axes, comparison.jobs, metric)
+        axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_title({"train/loss": "training loss", "val/acc": "validation accuracy"}[metric])
+        axes.grid(alpha=0.25)
+    if comparison.compared:
+        handles, labels = panels[0].get_legend_handles_labels()
+        shown = slice(len(handles) - 1, None if len(handles) <= MOST_COLOURS else len(handles) - 1 - MOST_COLOURS, -1)
+        figure.legend(handles[shown], labels[shown], loc="outside right upper", frameon=False, title="best first")
+    return figure
+
+
+def by_factor(comparison: Comparison) -> Figure | None:
+    """The final metric against each factor: a point a job, mean and standard deviation of each value, over all else.
+
+    The same metric of the training part stands beside it in grey, so that the gap between them shows.
+    """
+    names = comparison.compared[:MOST_FACTORS] or comparison.repeated
+    if not names:
+        return None
+    columns = min(len(names), 3)
+    rows = math.ceil(len(names) / columns)
+    figure = Figure(figsize=(max(5.5, 3.7 * columns), 3.6 * rows), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False).flatten()
+    for axes, name in zip(panels, names, strict=False):
+        _factor(axes, comparison, name)
+    for axes in panels[len(names) :]:
+        axes.axis("off")
+    return figure
+
+
+def gradient_flows(comparison: Comparison) -> Figure | None:
+    """RMS gradient of each layer along the steps, of jobs side by side on one scale: all, or the first of settings."""
+    few = len(comparison.jobs) <= MOST_MAPS
+    jobs = comparison.jobs if few else [setting.jobs[0] for setting in comparison.settings]
+    jobs = [job for job in jobs if job.course.log10_rms][:MOST_MAPS]
+    if not jobs:
+        return None
+    columns = min(len(jobs), 4)
+    rows = math.ceil(len(jobs) / columns)
+    figure = Figure(figsize=(max(5.0, 2.9 * columns), 2.3 * rows + 0.3), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False)
+    for axes, job in zip(panels.flatten(), jobs, strict=False):
+        rms = np.array(job.course.log10_rms, dtype=float)  # None becomes NaN
+        heat_map(axes, job.course.layers, rms, job.course.steps)
+        axes.set_title(_wrapped(job.name), fontsize=7.5, color="black" if job.is_good else RED)
+        axes.set_ylabel("")
+        axes.tick_params(labelsize=7)
+    for axes in panels.flatten()[len(jobs) :]:
+        axes.axis("off")
+    colour_scale(figure, panels[:, -1].tolist())
+    return figure
+
+
+def _curve(axes: Axes, job: Job, metric: str, colour: Any, label: str | None) -> None:
+    points = job.course.points
+    pairs = zip(points.get("epoch", []), points.get(metric, []), strict=False)
+    known = [(x, y) for x, y in pairs if x is not None and y is not None and math.isfinite(y)]
+    x, y = zip(*_thinned(known), strict=True) if known else ((), ())
+    marker = "." if len(x) == 1 else None
+    axes.plot(x, y, color=colour, alpha=0.85, linewidth=1.3, marker=marker, label=label)
+    if job.status == "diverged" and known:
+        axes.plot(*known[-1], marker="x", markersize=8, color=RED, linestyle="none", clip_on=False, zorder=5)
+
+
+def _thinned(points: Sequence[tuple[float, float]]) -> Sequence[tuple[float, float]]:
+    every = math.ceil(len(points) / MOST_POINTS)
+    return [*points[:-1:every], points[-1]]
+
+
+def _limits(axes: Axes, jobs: Sequence[Job], metric: str) -> None:
+    """Axes for the jobs that went well, so that a loss of 1e30 does not press the others flat."""
+    good = [job for job in jobs if job.is_good] or jobs
+    values = [v for job in good for v in job.course.points.get(metric, []) if v is not None and math.isfinite(v)]
+    if not values:
+        return
+    low, high = min(values), max(values)
+    if metric.endswith("loss") and low > 0 and high > 20 * low:
+        axes.set_yscale("log")
+        axes.set_ylim(low / 1.3, high * 1.3)
+    elif high > low:
+        axes.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
+
+
+def _factor(axes: Axes, comparison: Comparison, name: str) -> None:
+    values = comparison.factors[name]
+    kinds = _ordered(values)
+    places = _places(kinds)
+    metric = comparison.metric
+    twin = metric.replace("val/", "train/") if metric.startswith("val/") else None
+    for shown, colour in ((twin, GREY), (metric, "tab:blue")):
+        if shown is None:
+            continue
+        means = []
+        for kind, place in zip(kinds, places, strict=True):
+            jobs = [job for job, value in zip(comparison.jobs, values, strict=True) if value == kind]
+            finals = [job.metric(shown) for job in jobs if job.is_good]
+            if mean := mean_of(finals):
+                means.append((place, mean.mean))
+                dots = [value for value in finals if value is not None]
+                axes.plot([place] * len(dots), dots, ".", color=colour, alpha=0.5, markersize=5)
+                axes.errorbar(place, mean.mean, mean.std or 0.0, fmt="o", color=colour, capsize=4, markersize=5)
+            bad = sum(not job.is_good for job in jobs)
+            if bad and shown == metric:
+                text = f"{bad} of {len(jobs)} not finished well" if bad < len(jobs) else "none finished well"
+                axes.annotate(
+                    f"✕ {text}", (place, 0.02), xycoords=("data", "axes fraction"), rotation=90, fontsize=7,
+                    color=RED, ha="center", va="bottom",
+                )  # fmt: skip
+        if means and _are_numbers(kinds):
+            axes.plot(*zip(*means, strict=True), color=colour, linewidth=1, zorder=0)
+        axes.plot([], [], "o", color=colour, label=shown)
+    if _is_wide(kinds):
+        axes.set_xscale("log")
+    axes.set_xticks(places, [text_of(kind) for kind in kinds], rotation=30 if len(kinds) > 4 else 0)
+    axes.minorticks_off()
+    axes.set_xlabel(name)
+    axes.grid(alpha=0.25, axis="y")
+    axes.legend(frameon=False, fontsize=8, loc="best")
+
+
+def _ordered(values: Sequence[Value]) -> list[Value]:
+    """Each value once, numbers by size, others as they came."""
+    kinds = list(dict.fromkeys(values))
+    return sorted(kinds, key=float) if _are_numbers(kinds) else kinds  # type: ignore[arg-type]
+
+
+def _places(kinds: Sequence[Value]) -> list[float]:
+    return [float(kind) for kind in kinds] if _are_numbers(kinds) else [float(n) for n in range(len(kinds))]  # type: ignore[arg-type]
+
+
+def _are_numbers(kinds: Sequence[Value]) -> bool:
+    return all(isinstance(kind, int | float) and not isinstance(kind, bool) for kind in kinds)
+
+
+def _is_wide(kinds: Sequence[Value]) -> bool:
+    """Whether numbers are better seen by their orders of magnitude."""
+    return _are_numbers(kinds) and min(kinds) > 0 and max(kinds) >= 20 * min(kinds)  # type: ignore[type-var, operator]
+
+
+def _colours(settings: Sequence[Setting]) -> list[Any]:
+    palette = colormaps["tab10"].colors  # type: ignore[attr-defined]
+    return [palette[number] if number < MOST_COLOURS else GREY for number in range(len(settings))]
+
+
+def _wrapped(name: str) -> str:
+    return "\n".join(name[start : start + 34] for start in range(0, min(len(name), 68), 34))
+
+
+def _svg(figure: Figure) -> str:
+    """Without the XML head, to stand in HTML."""
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None})
+    text = buffer.getvalue()
+    return text[text.index("<svg") :]

@@ -1,0 +1,196 @@
+"""Jobs that differ in nothing but seed or fold make one setting: its mean, its spread, its place among the others."""
+
+import math
+import shlex
+import statistics
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from lit_dl.report.runs import Found, Job, Value, factors
+
+REPLICATES = ("seed", "data.fold", "data.split_seed")  # what repeats a setting instead of changing it
+METRICS = ("val/acc", "val/loss", "train/acc", "train/loss", "test/acc", "test/loss")
+
+
+@dataclass(frozen=True)
+class Mean:
+    """Of ``count`` values, with their sample standard deviation (Bessel's n - 1); None of fewer than two."""
+
+    mean: float
+    std: float | None
+    count: int
+
+
+@dataclass
+class Setting:
+    """The jobs of one combination of values."""
+
+    values: dict[str, Value]
+    jobs: list[Job]
+
+    @property
+    def good(self) -> list[Job]:
+        """Those that ended as they should."""
+        return [job for job in self.jobs if job.is_good]
+
+    def metric(self, name: str) -> Mean | None:
+        """Of the good jobs; None if none has it."""
+        return mean_of(job.metric(name) for job in self.good)
+
+    def seconds_to(self, accuracy: float) -> Mean | None:
+        """Of the good jobs that got there."""
+        return mean_of(job.seconds_to(accuracy) for job in self.good)
+
+    def statuses(self) -> Counter[str]:
+        """How many jobs ended how."""
+        return Counter(job.status for job in self.jobs)
+
+    def findings(self) -> Counter[str]:
+        """How many jobs have which finding, the commonest first."""
+        kinds: Counter[str] = Counter()
+        for job in self.jobs:
+            if job.record is not None:
+                kinds.update({finding["kind"] for finding in job.record.diagnosis})
+        return kinds
+
+
+@dataclass
+class Comparison:
+    """All that a report shows."""
+
+    jobs: list[Job]
+    metric: str  # by which settings are ranked
+    accuracy: float  # whose time is told
+    factors: dict[str, list[Value]]  # what varied, with each job's value
+    settings: list[Setting]  # best first
+    skipped: list[str] = field(default_factory=list)
+
+    @property
+    def repeated(self) -> list[str]:
+        """By which replicates jobs were repeated."""
+        return [key for key in self.factors if key in REPLICATES]
+
+    @property
+    def compared(self) -> list[str]:
+        """What makes settings differ."""
+        return [key for key in self.factors if key not in REPLICATES]
+
+    @property
+    def metrics(self) -> list[str]:
+        """Those that any job has, the one that ranks first."""
+        names = {name for job in self.jobs if job.record is not None for name in job.record.metrics}
+        order = [self.metric, *(name for name in METRICS if name != self.metric), *sorted(names - set(METRICS))]
+        return [name for name in order if name in names]
+
+    @property
+    def best(self) -> Job | None:
+        """The best job of the best setting."""
+        good = [job for job in self.settings[0].good if job.metric(self.metric) is not None] if self.settings else []
+        return max(good, key=lambda job: _score(job.metric(self.metric), self.metric), default=None)
+
+
+def compare(found: Found, metric: str, accuracy: float) -> Comparison:
+    """Group and rank what was found.
+
+    Settings whose jobs all ended well come first, by the mean of the metric; then those of which some did, whose mean
+    is that of the survivors; then the others.
+    """
+    varied = factors(found.jobs)
+    compared = [key for key in varied if key not in REPLICATES]
+    groups: dict[str, Setting] = {}
+    for number, job in enumerate(found.jobs):
+        values = {key: varied[key][number] for key in compared}
+        label = repr(values) if varied else repr(number)  # where nothing varied, each run stands for itself
+        groups.setdefault(label, Setting(values, [])).jobs.append(job)
+    settings = sorted(groups.values(), key=lambda setting: _rank(setting, metric))
+    return Comparison(found.jobs, metric, accuracy, varied, settings, found.skipped)
+
+
+def _rank(setting: Setting, metric: str) -> tuple[int, float]:
+    mean = setting.metric(metric)
+    if mean is None:
+        return 2, 0.0
+    return int(len(setting.good) < len(setting.jobs)), -_score(mean.mean, metric)
+
+
+def _score(value: float | None, metric: str) -> float:
+    """Larger is better."""
+    assert value is not None
+    return value if metric.endswith("acc") else -value
+
+
+def mean_of(values: Iterable[float | None]) -> Mean | None:
+    """Mean and spread of those that are finite numbers; None if there are none."""
+    known = [value for value in values if value is not None and math.isfinite(value)]
+    if not known:
+        return None
+    return Mean(statistics.fmean(known), statistics.stdev(known) if len(known) > 1 else None, len(known))
+
+
+def command_of(job: Job) -> str:
+    """The command that repeats a job by itself."""
+    # An experiment may be a sweep, of which this is one job.
+    mode = ["hydra.mode=RUN"] if any(o.startswith("experiment=") for o in job.overrides) else []
+    overrides = sorted(job.overrides, key=lambda override: not override.startswith("experiment="))
+    return shlex.join(["python", "-m", "lit_dl.train", *job.flags, *mode, *overrides])
+
+
+def label_of(values: dict[str, Value]) -> str:
+    """Values in a line, as they are typed."""
+    return ", ".join(f"{key.rpartition('.')[2]}={text_of(value)}" for key, value in values.items()) or "all"
+
+
+def text_of(value: Value) -> str:
+    """A value as it is typed."""
+    if value is None:
+        return "null"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return str(value).lower() if isinstance(value, bool) else str(value).replace(" ", "")
+
+
+def rows_of(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
+    """Head and rows of the table of settings: what varied, metrics, health."""
+    several = any(len(setting.jobs) > 1 for setting in comparison.settings)
+    names = comparison.compared or (["setting"] if several else ["run"])
+    shown = [name for name in comparison.metrics if name in (comparison.metric, "val/acc", "train/acc", "test/acc")]
+    head = [*names, *shown, *(["jobs"] if several else []), "diagnosis", "epochs", "time"]
+    head += [f"to {comparison.accuracy:g}", "status"]
+    rows = []
+    for setting in comparison.settings:
+        name = "all" if several else setting.jobs[0].name
+        row = [text_of(setting.values[key]) for key in comparison.compared] or [name]
+        row += [mean_text(setting.metric(metric)) for metric in shown]
+        row += [str(len(setting.jobs))] if several else []
+        row += [_counted(setting.findings(), len(setting.jobs)), *_effort(setting)]
+        row += [_reached(setting, comparison.accuracy), _counted(setting.statuses(), len(setting.jobs))]
+        rows.append(row)
+    return head, rows
+
+
+def mean_text(mean: Mean | None, unit: str = "") -> str:
+    """Four decimals, with the standard deviation where there is one."""
+    if mean is None:
+        return "-"
+    if unit:
+        return f"{mean.mean:.1f}{unit}"
+    digits = ".4f" if abs(mean.mean) < 1000 else ".3g"
+    return f"{mean.mean:{digits}}" + (f" ± {mean.std:{digits}}" if mean.std is not None else "")
+
+
+def _effort(setting: Setting) -> list[str]:
+    ended = [job.record for job in setting.jobs if job.record is not None]
+    epochs, seconds = mean_of(r.epochs for r in ended), mean_of(r.seconds for r in ended)
+    return ["-" if epochs is None else f"{epochs.mean:.4g}", mean_text(seconds, " s")]
+
+
+def _reached(setting: Setting, accuracy: float) -> str:
+    reached = setting.seconds_to(accuracy)
+    some = f" ({reached.count} of {len(setting.jobs)})" if reached and reached.count < len(setting.jobs) else ""
+    return mean_text(reached, " s") + some
+
+
+def _counted(counts: Counter[str], total: int) -> str:
+    words = ((kind.replace("_", " "), count) for kind, count in counts.most_common())
+    return ", ".join(kind if count == total else f"{kind} ({count} of {total})" for kind, count in words) or "-"

@@ -1,0 +1,305 @@
+"""Many runs by one command: which jobs there are, how they are launched, and what the user sees meanwhile."""
+
+import itertools
+import re
+import shlex
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.core.plugins import Plugins
+from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper as HydraSweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+from lit_dl import records
+from lit_dl.checks import CommandError, check_sweep
+from lit_dl.console import job_line, relative, say, say_error
+from lit_dl.folders import file_name
+
+PLUGINS = "hydra_plugins._lit_dl"  # where Hydra is to find the sweepers
+LOOK_SECONDS = 0.3  # between two looks for jobs that have ended
+BAD = ("failed", "diverged")  # statuses at which sweep.fail_fast stops
+FINISHED = ("completed", "early_stopped", "diverged")
+
+
+class Sweep:
+    """The jobs of a sweep and their folders: what is still to do, and launching it.
+
+    Everything that is known of a job is read from its folder, so that it is the same whether the job ran here, in a
+    launcher's process or on another machine, and whether the sweep was stopped in between.
+
+    Args:
+        config: Hydra's, of the sweep as a whole.
+        launcher: Hydra's.
+        task: lit_dl.job.Task.
+        total: how many jobs there will be, for names and progress.
+    """
+
+    def __init__(self, config: DictConfig, launcher: Launcher, task: Any, total: int) -> None:
+        check_sweep(config)
+        self.folder = Path(config.hydra.sweep.dir).absolute()
+        self.launcher = launcher
+        self.one_by_one = config.hydra.runtime.choices["hydra/launcher"] == "basic"  # in this process
+        self.task = task
+        self.total = total
+        self.fail_fast: bool = config.sweep.fail_fast
+        if config.sweep.resume is None:
+            self.plan = records.Sweep(task.arguments, config.sweep.metric, config.sweep.accuracy)
+        else:
+            self.plan = records.read_sweep(self.folder)
+            self.plan.metric, self.plan.accuracy = config.sweep.metric, config.sweep.accuracy
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / records.STOP_FILE).unlink(missing_ok=True)
+        self._launcher_failed = False
+        self._started = time.monotonic()
+        self._ended: dict[str, int] = {}  # of the jobs launched now and ended, when their record was written
+        self._earlier = 0  # jobs that had finished before
+
+    def add(self, jobs: Mapping[str, Sequence[str]]) -> None:
+        """Add jobs to those planned, by the names of their folders."""
+        self.plan.jobs.update({name: list(overrides) for name, overrides in jobs.items()})
+        records.write_sweep(self.plan, self.folder)
+
+    def begin(self, varied: Sequence[str]) -> list[str]:
+        """Say what is going to be done; gives the planned jobs that have not finished."""
+        left = [name for name in self.plan.jobs if self.status(name) not in FINISHED]
+        self._earlier = len(self.plan.jobs) - len(left)
+        over = f" over {', '.join(varied)}" if varied else ""
+        say(f"{'sweep':<12}{self.total} jobs{over}; best by {self.plan.metric}")
+        say(f"{'sweep folder':<13}{relative(self.folder)}")
+        if self._earlier:
+            say(f"{'resumed':<12}{self._earlier} have finished; to do: {', '.join(left) or 'none'}")
+        say("")
+        return left
+
+    def status(self, name: str) -> str:
+        """Of a job: that of its record, or ``unfinished`` if it has none."""
+        try:
+            return records.read(self.folder / name).status
+        except (FileNotFoundError, ValueError):
+            return "unfinished"
+
+    @property
+    def stopped(self) -> bool:
+        """Whether no further job is to begin."""
+        return self._launcher_failed or (self.folder / records.STOP_FILE).exists()
+
+    def launch(self, names: Sequence[str]) -> None:
+        """Run jobs, one after the other or as the launcher does.
+
+        Raises:
+            KeyboardInterrupt: if the user stopped them; those that were running are recorded as interrupted.
+        """
+        for name in names:
+            (self.folder / name / records.METRICS_FILE).unlink(missing_ok=True)  # of an attempt that did not finish
+        if not names:
+            return
+        try:
+            with self._watch(names, from_a_thread=not self.one_by_one):
+                for batch in ([name] for name in names) if self.one_by_one else (names,):
+                    if not self.stopped:
+                        numbers = list(self.plan.jobs)
+                        self.launcher.launch([self._overrides(n) for n in batch], numbers.index(batch[0]))
+                        self._look(names)
+        except KeyboardInterrupt:
+            self._settle(names, "interrupted", "stopped with its sweep")
+            raise
+        except Exception as error:  # of a launcher: a worker that was killed, a cluster that does not answer
+            self._launcher_failed = True
+            self.task.codes.append(1)
+            say_error(f"the launcher stopped: {type(error).__name__}: {str(error).strip().partition(chr(10))[0]}")
+        if not self.stopped:
+            self._settle(names, "failed", "its process ended without a record; the launcher's log may say why")
+        self._look(names)
+
+    def end(self) -> None:
+        """Write the report, print it, and set the exit code."""
+        from lit_dl.report import report
+
+        statuses = [self.status(name) for name in self.plan.jobs]
+        if any(status not in FINISHED for status in statuses):
+            self.task.codes.append(1)
+        report([self.folder], self.plan.metric, self.plan.accuracy, self.folder)
+        left = [name for name, status in zip(self.plan.jobs, statuses, strict=True) if status not in FINISHED]
+        if left:
+            what = f"{len(left)} of {len(statuses)} jobs have not finished"
+            if self.stopped and not self._launcher_failed:
+                what += "; the sweep was stopped at the first that failed or diverged, as sweep.fail_fast asks for"
+            where = shlex.quote(relative(self.folder))
+            say_error(f"{what}\nTo do those: python -m lit_dl.train sweep.resume={where}")
+
+    def _overrides(self, name: str) -> list[str]:
+        # The folders are set here, once: launchers on other machines may have another working directory, and what they
+        # resolved by themselves could be another folder for each process.
+        job = self.folder / name
+        folders = {"sweep.dir": self.folder, "sweep.subdir": name, "run.dir": job}
+        return [*self.plan.jobs[name], *(f"hydra.{key}='{folder}'" for key, folder in folders.items())]
+
+    @contextmanager
+    def _watch(self, names: Sequence[str], from_a_thread: bool) -> Iterator[None]:
+        """Look for jobs that have ended while the launcher is at work."""
+        done = threading.Event()
+
+        def watch() -> None:
+            while not done.wait(LOOK_SECONDS):
+                self._look(names)
+
+        thread = threading.Thread(target=watch, daemon=True)
+        if from_a_thread:
+            thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            if from_a_thread:
+                thread.join()
+
+    def _look(self, names: Sequence[str]) -> None:
+        """Say which jobs have ended since the last look."""
+        for name in names:
+            if name in self._ended or not (self.folder / name / records.METRICS_FILE).is_file():
+                continue
+            record = records.read(self.folder / name)
+            self._ended[name] = len(self._ended)
+            done, passed = len(self._ended), time.monotonic() - self._started
+            left = self.total - self._earlier - done
+            if record.status in BAD and self.fail_fast:
+                (self.folder / records.STOP_FILE).touch()
+            number = f"job {self._earlier + done} of {self.total}"
+            job_line(number, name, record, self.plan.metric, passed / done * left)
+
+    def _settle(self, names: Sequence[str], status: records.Status, reason: str) -> None:
+        """Write a record for each job that began and left none."""
+        for name in names:
+            folder = self.folder / name
+            if (folder / records.HYDRA_FOLDER).is_dir() and not (folder / records.METRICS_FILE).exists():
+                records.write(records.Record(status, reason, overrides=self.plan.jobs[name]), folder)
+
+
+class GridSweeper(HydraSweeper):
+    """Every combination of the values given.
+
+    Args:
+        params: what an experiment varies, key to values as on the command line.
+    """
+
+    __module__ = PLUGINS
+
+    def __init__(self, params: Mapping[str, Any] | None = None) -> None:
+        self.params = dict(params or {})
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Take what Hydra gives.
+
+        Raises:
+            CommandError: if the launcher is not there.
+        """
+        self.context, self.task, self.config = hydra_context, task_function, config
+        self.launcher = launcher_of(hydra_context, task_function, config)
+
+    def sweep(self, arguments: list[str]) -> None:
+        """Run the jobs and report.
+
+        Raises:
+            CommandError: if there is no such sweep.
+            KeyboardInterrupt: if the user stopped it; the report has been written then.
+        """
+        assert self.config is not None
+        assert self.launcher is not None
+        jobs = grid(parse(self.context, self.params, arguments).values())
+        varied = [key for key, values in _values(jobs).items() if len(set(values)) > 1]
+        if self.config.sweep.resume is None:
+            check_jobs(self.config, self.context, jobs)
+        run = Sweep(self.config, self.launcher, self.task, len(jobs))
+        if not run.plan.jobs:
+            run.add({job_name(number, len(jobs), job, varied): job for number, job in enumerate(jobs)})
+        try:
+            run.launch(run.begin(varied))
+        finally:
+            run.end()
+
+
+def parse(context: HydraContext, params: Mapping[str, Any], arguments: Sequence[str]) -> dict[str, Override]:
+    """What an experiment varies and what was typed, by key; the latter wins."""
+    given = [*(f"{key}={value}" for key, value in params.items()), *arguments]
+    parsed = OverridesParser.create(config_loader=context.config_loader).parse_overrides(given)
+    return {override.get_key_element(): override for override in parsed}
+
+
+def grid(overrides: Iterable[Override]) -> list[list[str]]:
+    """The overrides of each job: all combinations, the last key varying fastest.
+
+    Raises:
+        CommandError: for an interval, which has no end of values.
+    """
+    choices = []
+    for override in overrides:
+        key = override.get_key_element()
+        if not override.is_sweep_override():
+            choices.append([f"{key}={override.get_value_element_as_str()}"])
+        elif override.is_discrete_sweep():
+            choices.append([f"{key}={value}" for value in override.sweep_string_iterator()])
+        else:
+            raise CommandError(
+                f"{override.input_line}: an interval has no end of values; name some, or take hydra/sweeper=optuna"
+            )
+    return [list(job) for job in itertools.product(*choices)]
+
+
+def launcher_of(context: HydraContext, task: TaskFunction, config: DictConfig) -> Launcher:
+    """The launcher that the config names.
+
+    Raises:
+        CommandError: if it is not there.
+    """
+    try:
+        return Plugins.instance().instantiate_launcher(hydra_context=context, task_function=task, config=config)
+    except (ImportError, RuntimeError) as error:
+        name = config.hydra.runtime.choices["hydra/launcher"]
+        raise CommandError(f"hydra/launcher={name}: {str(error).strip()}") from error
+
+
+def job_name(number: int, total: int, overrides: Sequence[str], varied: Sequence[str]) -> str:
+    """The folder of a job: its number, and what sets it apart from the others."""
+    told = [o for o in overrides if o.partition("=")[0] in varied]
+    values = ((key, _short(value)) for key, _, value in (o.partition("=") for o in told))
+    pairs = "_".join(f"{key.lstrip('+~')}={value}" for key, value in values)
+    return file_name(f"{number:0{len(str(max(total - 1, 0)))}d}_{pairs}")
+
+
+def _short(value: str) -> str:
+    if re.fullmatch(r"-?\d+\.\d{5,}(e-?\d+)?", value):
+        return f"{float(value):.4g}"
+    return value.strip("[]'\"").replace(", ", "-").replace(",", "-")
+
+
+def check_jobs(config: DictConfig, context: HydraContext, jobs: Sequence[Sequence[str]]) -> None:
+    """Compose each job's config, before any has begun.
+
+    Raises:
+        CommandError: if one of them is an experiment that is a sweep of its own, and would be run as a single job.
+        HydraException: if one has a wrong key or choice.
+    """
+    for job in jobs:
+        params = context.config_loader.load_sweep_config(config, list(job)).hydra.sweeper.params
+        given = {override.partition("=")[0] for override in job}
+        if params is not None and not set(params) <= given:
+            name = next((o for o in job if o.startswith("experiment=")), "a job")
+            raise CommandError(f"{name} is a sweep of its own, over {', '.join(params)}: run it by itself")
+
+
+def _values(jobs: Sequence[Sequence[str]]) -> dict[str, list[str]]:
+    """The values that each key takes over the jobs."""
+    values: dict[str, list[str]] = {}
+    for job in jobs:
+        for override in job:
+            key, _, value = override.partition("=")
+            values.setdefault(key, []).append(value)
+    return values
