@@ -11,7 +11,7 @@ train: .venv/installed
 test: .venv/installed-dev
 	$(BIN)/python -m pytest $(ARGS)
 
-test-slow: .venv/installed-dev
+test-slow: .venv/installed-slow
 	$(BIN)/python -m pytest -m slow $(ARGS)
 
 lint: .venv/installed-dev
@@ -41,3 +41,8 @@ clean:
 	@echo "Installing lit_dl with PyTorch and the tools for its tests into .venv, once; this takes minutes."
 	$(BIN)/python -m pip install -q -c constraints.txt -e ".[dev]"
 	touch $@ .venv/installed
+
+.venv/installed-slow: pyproject.toml constraints.txt | .venv/bin/python
+	@echo "Installing lit_dl with PyTorch and all that its slow tests use into .venv, once; this takes minutes."
+	$(BIN)/python -m pip install -q -c constraints.txt -e ".[dev,ray,slurm]"
+	touch $@ .venv/installed-dev .venv/installed

@@ -1,6 +1,9 @@
 """What tests share: the command in this process, its result, and the real MNIST files where they are."""
 
 import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: a test process runs on each core, so they need no more
+
 from dataclasses import dataclass
 from pathlib import Path
 

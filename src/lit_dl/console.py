@@ -115,11 +115,13 @@ def job_line(number: str, name: str, record: Record, metric: str, seconds_left: 
     ]
     if record.status in ("completed", "early_stopped") and value is not None:
         parts.append(f"  {metric} {value:.4f}")
+    if record.status == "diverged":
+        parts.append(f": {record.stop_reason.partition(';')[0]}")
     parts += [f"  {duration(record.seconds)}", f"  {kinds}" if kinds else ""]
     if seconds_left > 0:
         parts.append((f"  about {duration(seconds_left)} left", "dim"))
     console.print(Text.assemble(*parts), soft_wrap=True)
-    if record.status in ("failed", "diverged"):
+    if record.status == "failed":
         say_error(f"{name}: {record.stop_reason}")
 
 

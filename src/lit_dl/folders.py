@@ -48,7 +48,7 @@ def alone_in(folder: Path) -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout as error:
-        raise CommandError(f"{folder}: another process is at work on this run; wait for it, or stop it") from error
+        raise CommandError(f"{folder}: another process is at work there; wait for it, or stop it") from error
     try:
         yield
     finally:

@@ -60,11 +60,14 @@ class Task:
 
     def _do_in_sweep(self, cfg: DictConfig) -> None:
         folder = Path(HydraConfig.get().runtime.output_dir)
-        if (folder.parent / records.STOP_FILE).exists():
-            return
+        own = os.getpid() == self._pid
+        orphan = (
+            HydraConfig.get().runtime.choices["hydra/launcher"] == "joblib" and not own and os.getppid() != self._pid
+        )
+        if orphan or (folder.parent / records.STOP_FILE).exists():
+            return  # of a sweep that was killed, or stops
         if records.last_checkpoint(folder).is_file():  # it was stopped, and the sweep or the cluster starts it again
             cfg.resume = str(folder)
-        own = os.getpid() == self._pid
         with only_logged(), self._as_single_run(folder) if own else nullcontext():
             self._do(cfg)
         gc.collect()  # trainers are full of cycles, and fifty of them would wait for it

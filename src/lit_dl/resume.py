@@ -16,25 +16,24 @@ MULTIRUN = {"-m", "--multirun"}
 def expand_resume(arguments: Sequence[str]) -> list[str]:
     """Replace ``resume=FOLDER`` and ``sweep.resume=FOLDER`` by what was typed for that run or sweep.
 
-    What is typed now comes last and wins.
+    What is typed now comes last and wins. Flags come first, as argparse wants them.
 
     Raises:
         CommandError: if there is nothing to resume in the folder, or what is typed would make another run of it.
     """
+    overrides = [a for a in arguments if ("=" in a and not a.startswith("-")) or a.startswith("~")]
+    flags = [a for a in arguments if a not in overrides]
     for key, expand in (("resume", _expand_run), ("sweep.resume", _expand_sweep)):
         folder = next((a.partition("=")[2].strip("'\"") for a in arguments if a.startswith(f"{key}=")), "null")
         if folder == "null" or KEEP_HYDRA_FOLDER in arguments:
             continue
-        typed = [a for a in arguments if not a.startswith(f"{key}=")]
-        overrides = [a for a in typed if "=" in a and not a.startswith("-")]
-        flags = [a for a in typed if a not in overrides]  # first, for argparse
         try:
             if not folder:
                 raise ValueError(f"name a {'sweep' if '.' in key else 'run'} folder")
-            return expand(Path(folder).resolve(), flags, overrides)
+            return expand(Path(folder).resolve(), flags, [o for o in overrides if not o.startswith(f"{key}=")])
         except ValueError as error:
             raise CommandError(f"{key}={folder}: {error}") from error
-    return list(arguments)
+    return [*flags, *overrides]
 
 
 def _expand_run(folder: Path, flags: list[str], overrides: list[str]) -> list[str]:

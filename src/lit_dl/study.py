@@ -113,11 +113,9 @@ class OptunaSweeper(Sweeper):
         )
         if len(study.trials) > len(run.plan.jobs):
             say(f"{'study':<12}{self.study_name} goes on after {len(study.trials)} trials")
-        run.begin(list(space))
-        try:
+        with run.open():
+            run.begin(list(space))
             self._search(study, run, space, fixed, worst=-math.inf if maximize else math.inf)
-        finally:
-            run.end()
 
     def _search(
         self, study: "Study", run: Sweep, space: dict[str, "BaseDistribution"], fixed: list[str], worst: float
@@ -136,7 +134,7 @@ class OptunaSweeper(Sweeper):
             batch = dict(list(left.items())[: self.n_jobs])
             run.launch(list(batch))
             for name, number in batch.items():
-                if run.status(name) != "unfinished":
+                if run.status(name) not in ("unfinished", "not started"):
                     study.tell(number, value_of(records.read(run.folder / name), run.plan.metric, worst))
                 del left[name]
 
@@ -150,8 +148,8 @@ def value_of(record: records.Record, metric: str, worst: float) -> float:
 def distribution(override: Override) -> "BaseDistribution":
     """Optuna's distribution for what Hydra's grammar names: choices, ``range(...)``, ``interval(...)``.
 
-    A range leaves its end out, as in Hydra; an interval of whole numbers gives whole numbers; ``tag(log, ...)`` makes
-    an interval uniform in the logarithm.
+    A range leaves its end out, as in Hydra; ``int(interval(...))`` gives whole numbers; ``tag(log, ...)`` makes an
+    interval uniform in the logarithm.
 
     Raises:
         CommandError: for a logarithm of an interval that is not above 0.

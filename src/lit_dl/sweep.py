@@ -5,6 +5,7 @@ import re
 import shlex
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +22,7 @@ from omegaconf import DictConfig
 from lit_dl import records
 from lit_dl.checks import CommandError, check_sweep
 from lit_dl.console import job_line, relative, say, say_error
-from lit_dl.folders import file_name
+from lit_dl.folders import alone_in, file_name
 
 PLUGINS = "hydra_plugins._lit_dl"  # where Hydra is to find the sweepers
 LOOK_SECONDS = 0.3  # between two looks for jobs that have ended
@@ -56,11 +57,24 @@ class Sweep:
             self.plan = records.read_sweep(self.folder)
             self.plan.metric, self.plan.accuracy = config.sweep.metric, config.sweep.accuracy
         self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / records.STOP_FILE).unlink(missing_ok=True)
         self._launcher_failed = False
         self._started = time.monotonic()
         self._ended: dict[str, int] = {}  # of the jobs launched now and ended, when their record was written
         self._earlier = 0  # jobs that had finished before
+
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        """Hold the sweep folder, and report at the end, also when the user stops the sweep.
+
+        Raises:
+            CommandError: if another process is at work on the same sweep.
+        """
+        with alone_in(self.folder):
+            (self.folder / records.STOP_FILE).unlink(missing_ok=True)
+            try:
+                yield
+            finally:
+                self._end()
 
     def add(self, jobs: Mapping[str, Sequence[str]]) -> None:
         """Add jobs to those planned, by the names of their folders."""
@@ -80,11 +94,11 @@ class Sweep:
         return left
 
     def status(self, name: str) -> str:
-        """Of a job: that of its record, or ``unfinished`` if it has none."""
+        """Of a job: that of its record, or ``unfinished`` or ``not started`` if it has none."""
         try:
             return records.read(self.folder / name).status
         except (FileNotFoundError, ValueError):
-            return "unfinished"
+            return "unfinished" if (self.folder / name).exists() else "not started"
 
     @property
     def stopped(self) -> bool:
@@ -92,21 +106,31 @@ class Sweep:
         return self._launcher_failed or (self.folder / records.STOP_FILE).exists()
 
     def launch(self, names: Sequence[str]) -> None:
-        """Run jobs, one after the other or as the launcher does.
+        """Run jobs, one after the other or as the launcher does, and wait for those that are at work already.
 
         Raises:
             KeyboardInterrupt: if the user stopped them; those that were running are recorded as interrupted.
         """
-        for name in names:
-            (self.folder / name / records.METRICS_FILE).unlink(missing_ok=True)  # of an attempt that did not finish
+        held = [name for name in names if records.is_running(self.folder / name)]
+        self._launch([name for name in names if name not in held])
+        if held and not self.stopped:
+            say(f"waiting for {', '.join(held)}: started before, and still at work")
+            while any(records.is_running(self.folder / name) for name in held):
+                time.sleep(LOOK_SECONDS)
+            self._look([name for name in held if self.status(name) in FINISHED])
+            self._launch([name for name in held if self.status(name) not in FINISHED])
+
+    def _launch(self, names: Sequence[str]) -> None:
         if not names:
             return
+        for name in names:
+            (self.folder / name / records.METRICS_FILE).unlink(missing_ok=True)  # of an attempt that did not finish
         try:
-            with self._watch(names, from_a_thread=not self.one_by_one):
+            with self._watch(names):
                 for batch in ([name] for name in names) if self.one_by_one else (names,):
                     if not self.stopped:
-                        numbers = list(self.plan.jobs)
-                        self.launcher.launch([self._overrides(n) for n in batch], numbers.index(batch[0]))
+                        number = list(self.plan.jobs).index(batch[0])
+                        self.launcher.launch([self._overrides(name) for name in batch], number)
                         self._look(names)
         except KeyboardInterrupt:
             self._settle(names, "interrupted", "stopped with its sweep")
@@ -119,7 +143,7 @@ class Sweep:
             self._settle(names, "failed", "its process ended without a record; the launcher's log may say why")
         self._look(names)
 
-    def end(self) -> None:
+    def _end(self) -> None:
         """Write the report, print it, and set the exit code."""
         from lit_dl.report import report
 
@@ -127,9 +151,9 @@ class Sweep:
         if any(status not in FINISHED for status in statuses):
             self.task.codes.append(1)
         report([self.folder], self.plan.metric, self.plan.accuracy, self.folder)
-        left = [name for name, status in zip(self.plan.jobs, statuses, strict=True) if status not in FINISHED]
-        if left:
-            what = f"{len(left)} of {len(statuses)} jobs have not finished"
+        if left := Counter(status for status in statuses if status not in FINISHED):
+            how = ", ".join(f"{count} {status}" for status, count in left.items())
+            what = f"{left.total()} of {self.total} jobs have no result: {how}"
             if self.stopped and not self._launcher_failed:
                 what += "; the sweep was stopped at the first that failed or diverged, as sweep.fail_fast asks for"
             where = shlex.quote(relative(self.folder))
@@ -143,8 +167,8 @@ class Sweep:
         return [*self.plan.jobs[name], *(f"hydra.{key}='{folder}'" for key, folder in folders.items())]
 
     @contextmanager
-    def _watch(self, names: Sequence[str], from_a_thread: bool) -> Iterator[None]:
-        """Look for jobs that have ended while the launcher is at work."""
+    def _watch(self, names: Sequence[str]) -> Iterator[None]:
+        """Look for jobs that have ended while a launcher is at work that has all of them."""
         done = threading.Event()
 
         def watch() -> None:
@@ -152,13 +176,13 @@ class Sweep:
                 self._look(names)
 
         thread = threading.Thread(target=watch, daemon=True)
-        if from_a_thread:
+        if not self.one_by_one:
             thread.start()
         try:
             yield
         finally:
             done.set()
-            if from_a_thread:
+            if not self.one_by_one:
                 thread.join()
 
     def _look(self, names: Sequence[str]) -> None:
@@ -179,7 +203,8 @@ class Sweep:
         """Write a record for each job that began and left none."""
         for name in names:
             folder = self.folder / name
-            if (folder / records.HYDRA_FOLDER).is_dir() and not (folder / records.METRICS_FILE).exists():
+            begun = (folder / records.HYDRA_FOLDER).is_dir() and not (folder / records.METRICS_FILE).exists()
+            if begun and not records.is_running(folder):
                 records.write(records.Record(status, reason, overrides=self.plan.jobs[name]), folder)
 
 
@@ -220,10 +245,8 @@ class GridSweeper(HydraSweeper):
         run = Sweep(self.config, self.launcher, self.task, len(jobs))
         if not run.plan.jobs:
             run.add({job_name(number, len(jobs), job, varied): job for number, job in enumerate(jobs)})
-        try:
+        with run.open():
             run.launch(run.begin(varied))
-        finally:
-            run.end()
 
 
 def parse(context: HydraContext, params: Mapping[str, Any], arguments: Sequence[str]) -> dict[str, Override]:
@@ -275,7 +298,7 @@ def job_name(number: int, total: int, overrides: Sequence[str], varied: Sequence
 
 
 def _short(value: str) -> str:
-    if re.fullmatch(r"-?\d+\.\d{5,}(e-?\d+)?", value):
+    if len(value) > 8 and re.fullmatch(r"-?\d+(\.\d+)?(e[+-]?\d+)?", value):  # of an interval
         return f"{float(value):.4g}"
     return value.strip("[]'\"").replace(", ", "-").replace(",", "-")
 

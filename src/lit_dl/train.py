@@ -244,7 +244,7 @@ def _log_result(cfg: DictConfig, run: Run, folder: Path, record: records.Record)
 
 
 def _hyperparameters(cfg: DictConfig) -> dict[str, Any]:
-    """What TensorBoard's HParams compares runs by: the choice of each group, then the numbers."""
+    """What TensorBoard's HParams compares runs by: the choice of each group, the numbers, and all that was set."""
     groups = ("data", "model", "activation", "init", "optimizer", "scheduler", "early_stopping")
     choices = {group: HydraConfig.get().runtime.choices[group] for group in groups}
     keys = ("seed", "dropout", "l1", "optimizer.lr", "optimizer.weight_decay", "data.batch_size", "data.train_size")
@@ -253,7 +253,10 @@ def _hyperparameters(cfg: DictConfig) -> dict[str, Any]:
         str(key) for key in cfg.model if not str(key).startswith("_") and not OmegaConf.is_interpolation(cfg.model, key)
     ]
     model = {f"model.{key}": cfg.model[key] for key in own}
-    return {key: value for key, value in {**choices, **numbers, **model}.items() if value is not None}
+    set_keys = (override.partition("=")[0].lstrip("+~") for override in HydraConfig.get().overrides.task)
+    typed = {key: OmegaConf.select(cfg, key) for key in set_keys if "@" not in key and not key.startswith("resume")}
+    values = {**choices, **numbers, **model, **{k: v for k, v in typed.items() if not OmegaConf.is_dict(v)}}
+    return {key: value for key, value in values.items() if value is not None}
 
 
 if __name__ == "__main__":

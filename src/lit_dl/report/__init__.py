@@ -14,6 +14,7 @@ from lit_dl.console import COLOURS, console, relative
 from lit_dl.report.runs import find
 from lit_dl.report.settings import Comparison, command_of, compare, rows_of
 
+SHOWN = 30  # settings on the console, best first; the files have all
 FILES = ("report.html", "report.md", "report.csv")
 
 
@@ -56,7 +57,7 @@ def _print(comparison: Comparison, to: Path | None) -> None:
         ]
     for table in tables:
         console.print("", table, sep="\n")
-    console.print("")
+    console.print("" if len(rows) <= SHOWN else f"and {len(rows) - SHOWN} more in the report\n")
     if comparison.repeated:
         over = " and ".join(comparison.repeated)
         console.print(Text(f"mean ± standard deviation over {over}; best by {comparison.metric}", style="dim"))
@@ -71,7 +72,7 @@ def _table(comparison: Comparison, head: Sequence[str], rows: Sequence[Sequence[
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for number in columns:
         table.add_column(head[number], overflow="fold", no_wrap=head[number] in (*comparison.metrics, "time"))
-    for setting, row in zip(comparison.settings, rows, strict=True):
+    for setting, row in list(zip(comparison.settings, rows, strict=True))[:SHOWN]:
         worst = next((job.status for job in setting.jobs if not job.is_good), setting.jobs[0].status)
         colours = {len(head) - 1: COLOURS.get(worst, "yellow")}
         table.add_row(*(Text(row[number], style=colours.get(number, "")) for number in columns))

@@ -47,6 +47,8 @@ def learning_curves(comparison: Comparison) -> Figure | None:
             for number, job in enumerate(setting.jobs):
                 _curve(axes, job, metric, colour, label_of(setting.values) if number == 0 else None)
         _limits(axes, comparison.jobs, metric)
+        for job in comparison.jobs:
+            _cross(axes, job, metric)
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_title({"train/loss": "training loss", "val/acc": "validation accuracy"}[metric])
@@ -101,14 +103,25 @@ def gradient_flows(comparison: Comparison) -> Figure | None:
 
 
 def _curve(axes: Axes, job: Job, metric: str, colour: Any, label: str | None) -> None:
-    points = job.course.points
-    pairs = zip(points.get("epoch", []), points.get(metric, []), strict=False)
-    known = [(x, y) for x, y in pairs if x is not None and y is not None and math.isfinite(y)]
+    known = _points(job, metric)
     x, y = zip(*_thinned(known), strict=True) if known else ((), ())
     marker = "." if len(x) == 1 else None
     axes.plot(x, y, color=colour, alpha=0.85, linewidth=1.3, marker=marker, label=label)
+
+
+def _cross(axes: Axes, job: Job, metric: str) -> None:
+    """Mark where a job diverged, at the edge of the axes if that is out of them."""
+    known = _points(job, metric)
     if job.status == "diverged" and known:
-        axes.plot(*known[-1], marker="x", markersize=8, color=RED, linestyle="none", clip_on=False, zorder=5)
+        low, high = axes.get_ylim()
+        x, y = known[-1]
+        axes.plot(x, min(max(y, low), high), marker="x", markersize=8, color=RED, clip_on=False, zorder=5)
+
+
+def _points(job: Job, metric: str) -> list[tuple[float, float]]:
+    columns = job.course.points
+    pairs = zip(columns.get("epoch", []), columns.get(metric, []), strict=False)
+    return [(x, y) for x, y in pairs if x is not None and y is not None and math.isfinite(y)]
 
 
 def _thinned(points: Sequence[tuple[float, float]]) -> Sequence[tuple[float, float]]:
@@ -133,7 +146,9 @@ def _limits(axes: Axes, jobs: Sequence[Job], metric: str) -> None:
 def _factor(axes: Axes, comparison: Comparison, name: str) -> None:
     values = comparison.factors[name]
     kinds = _ordered(values)
-    places = _places(kinds)
+    wide = _are_numbers(kinds) and _is_wide([float(kind) for kind in kinds])  # type: ignore[arg-type]
+    to_scale = _are_numbers(kinds) and (not wide or min(map(float, kinds)) > 0)  # type: ignore[arg-type]
+    places = [float(kind) for kind in kinds] if to_scale else [float(n) for n in range(len(kinds))]  # type: ignore[arg-type]
     metric = comparison.metric
     twin = metric.replace("val/", "train/") if metric.startswith("val/") else None
     for shown, colour in ((twin, GREY), (metric, "tab:blue")):
@@ -151,14 +166,15 @@ def _factor(axes: Axes, comparison: Comparison, name: str) -> None:
             bad = sum(not job.is_good for job in jobs)
             if bad and shown == metric:
                 text = f"{bad} of {len(jobs)} not finished well" if bad < len(jobs) else "none finished well"
-                axes.annotate(
+                note = axes.annotate(
                     f"✕ {text}", (place, 0.02), xycoords=("data", "axes fraction"), rotation=90, fontsize=7,
                     color=RED, ha="center", va="bottom",
                 )  # fmt: skip
-        if means and _are_numbers(kinds):
+                note.set_in_layout(False)
+        if means and to_scale:
             axes.plot(*zip(*means, strict=True), color=colour, linewidth=1, zorder=0)
         axes.plot([], [], "o", color=colour, label=shown)
-    if _is_wide(kinds):
+    if to_scale and wide:
         axes.set_xscale("log")
     axes.set_xticks(places, [text_of(kind) for kind in kinds], rotation=30 if len(kinds) > 4 else 0)
     axes.minorticks_off()
@@ -173,17 +189,14 @@ def _ordered(values: Sequence[Value]) -> list[Value]:
     return sorted(kinds, key=float) if _are_numbers(kinds) else kinds  # type: ignore[arg-type]
 
 
-def _places(kinds: Sequence[Value]) -> list[float]:
-    return [float(kind) for kind in kinds] if _are_numbers(kinds) else [float(n) for n in range(len(kinds))]  # type: ignore[arg-type]
-
-
 def _are_numbers(kinds: Sequence[Value]) -> bool:
     return all(isinstance(kind, int | float) and not isinstance(kind, bool) for kind in kinds)
 
 
-def _is_wide(kinds: Sequence[Value]) -> bool:
+def _is_wide(numbers: Sequence[float]) -> bool:
     """Whether numbers are better seen by their orders of magnitude."""
-    return _are_numbers(kinds) and min(kinds) > 0 and max(kinds) >= 20 * min(kinds)  # type: ignore[type-var, operator]
+    sizes = [abs(number) for number in numbers if number != 0]
+    return bool(sizes) and max(sizes) >= 20 * min(sizes)
 
 
 def _colours(settings: Sequence[Setting]) -> list[Any]:

@@ -51,7 +51,7 @@ class Setting:
         kinds: Counter[str] = Counter()
         for job in self.jobs:
             if job.record is not None:
-                kinds.update({finding["kind"] for finding in job.record.diagnosis})
+                kinds.update(dict.fromkeys((finding["kind"] for finding in job.record.diagnosis), 1))
         return kinds
 
 
@@ -132,7 +132,10 @@ def command_of(job: Job) -> str:
     """The command that repeats a job by itself."""
     # An experiment may be a sweep, of which this is one job.
     mode = ["hydra.mode=RUN"] if any(o.startswith("experiment=") for o in job.overrides) else []
-    overrides = sorted(job.overrides, key=lambda override: not override.startswith("experiment="))
+    overrides = sorted(
+        (o for o in job.overrides if not o.startswith("sweep.")),
+        key=lambda override: not override.startswith("experiment="),
+    )
     return shlex.join(["python", "-m", "lit_dl.train", *job.flags, *mode, *overrides])
 
 
