@@ -1,0 +1,98 @@
+"""What the experiments that compare promise at their heads (slow)."""
+
+import csv
+import statistics
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from lit_dl.models import MLP
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def compared(command):
+    """Run an experiment; gives its jobs by the value of what it compares."""
+
+    def run(experiment: str, factor: str) -> dict[str, list[dict[str, str]]]:
+        started = time.perf_counter()
+        assert command(f"experiment={experiment}", "trainer.accelerator=cpu").code == 0
+        assert time.perf_counter() - started < 180  # three minutes, beside another test on the other core
+        (file,) = Path("outputs").rglob("report.csv")
+        jobs = defaultdict(list)
+        with file.open() as lines:
+            for job in csv.DictReader(lines):
+                jobs[job[factor]].append(job)
+        return jobs
+
+    return run
+
+
+def mean(jobs: list[dict[str, str]], metric: str) -> float:
+    return statistics.fmean(float(job[metric]) for job in jobs)
+
+
+def findings(jobs: list[dict[str, str]]) -> list[set[str]]:
+    return [set(job["diagnosis"].split()) for job in jobs]
+
+
+def test_optimizers(compared):
+    jobs = compared("optimizers", "optimizer")
+    losses = {name: mean(group, "train/loss") for name, group in jobs.items()}
+    assert max(losses, key=losses.get) == "bgd"
+    adaptive = ("adam", "adagrad", "rmsprop")
+    assert max(losses[name] for name in adaptive) < min(losses[name] for name in losses if name not in adaptive)
+    assert {job["steps"] for job in jobs["bgd"]} == {"20"}
+    assert {job["steps"] for name in losses if name != "bgd" for job in jobs[name]} == {"440"}
+
+
+def test_activations(compared):
+    jobs = compared("activations", "activation")
+    accuracies = {name: mean(group, "val/acc") for name, group in jobs.items()}
+    assert min(accuracies, key=accuracies.get) == "sigmoid"
+    assert all("vanishing_gradients" in kinds for kinds in findings(jobs["sigmoid"]))
+    assert not any("vanishing_gradients" in kinds for kinds in findings(jobs["relu"]))
+
+
+def test_dropout(compared):
+    jobs = compared("dropout", "dropout")
+    gaps = {rate: mean(group, "val/loss") - mean(group, "train/loss") for rate, group in jobs.items()}
+    assert all(gaps["0"] > gaps[rate] for rate in ("0.4", "0.6", "0.8"))
+    assert mean(jobs["0"], "train/acc") == 1.0
+    assert mean(jobs["0"], "val/loss") > mean(jobs["0.8"], "val/loss")
+
+
+def test_batch_sizes(compared):
+    jobs = compared("batch_sizes", "data.batch_size")
+    accuracies = [mean(jobs[size], "val/acc") for size in ("1", "8", "64", "full")]
+    assert accuracies == sorted(accuracies, reverse=True)
+    seconds = [mean(jobs[size], "seconds") for size in ("1", "8", "64", "full")]
+    assert seconds == sorted(seconds, reverse=True)
+
+
+def test_wide_or_deep(compared):
+    jobs = compared("wide_or_deep", "model.hidden")
+    accuracies = {hidden: mean(group, "val/acc") for hidden, group in jobs.items()}
+    deepest = max(accuracies, key=len)
+    assert min(accuracies, key=accuracies.get) == deepest
+    nets = [MLP((1, 8, 8), 10, [int(width) for width in hidden.strip("[]").split(",")]) for hidden in jobs]
+    counts = [sum(parameter.numel() for parameter in net.parameters()) for net in nets]
+    assert max(counts) / min(counts) < 1.03
+
+
+def test_learning_rates(compared):
+    jobs = compared("learning_rates", "optimizer.lr")
+    assert all("learning_rate_too_low" in kinds for kinds in findings(jobs["0.0001"]))
+    assert all("learning_rate_too_high" in kinds for kinds in findings(jobs["10"]))
+    well = {lr: mean(group, "val/acc") for lr, group in jobs.items() if all(job["val/acc"] for job in group)}
+    assert max(well, key=well.get) in ("0.01", "0.1")
+
+
+def test_training_set_size(compared):
+    jobs = compared("training_set_size", "data.train_size")
+    assert all(mean(group, "train/acc") == 1.0 for group in jobs.values())
+    rising = [mean(jobs[size], "val/acc") for size in ("25", "50", "100", "200", "1350")]
+    assert rising == sorted(rising)
