@@ -60,17 +60,22 @@ class Task:
 
     def _do_in_sweep(self, cfg: DictConfig) -> None:
         folder = Path(HydraConfig.get().runtime.output_dir)
-        own = os.getpid() == self._pid
-        orphan = (
-            HydraConfig.get().runtime.choices["hydra/launcher"] == "joblib" and not own and os.getppid() != self._pid
-        )
-        if orphan or (folder.parent / records.STOP_FILE).exists():
-            return  # of a sweep that was killed, or stops
+        if (folder.parent / records.STOP_FILE).exists():
+            return
+        self._leave_orphaned()
         if records.last_checkpoint(folder).is_file():  # it was stopped, and the sweep or the cluster starts it again
             cfg.resume = str(folder)
+        own = os.getpid() == self._pid
         with only_logged(), self._as_single_run(folder) if own else nullcontext():
             self._do(cfg)
         gc.collect()  # trainers are full of cycles, and fifty of them would wait for it
+        self._leave_orphaned()
+
+    def _leave_orphaned(self) -> None:
+        """End a worker of joblib whose sweep was killed: it would begin other jobs, while the sweep may be resumed."""
+        joblib = HydraConfig.get().runtime.choices["hydra/launcher"] == "joblib"
+        if joblib and os.getpid() != self._pid and os.getppid() != self._pid:
+            os._exit(FAILURE)
 
     def _do(self, cfg: DictConfig) -> int:
         folder = Path(HydraConfig.get().runtime.output_dir)

@@ -130,12 +130,12 @@ def _thinned(points: Sequence[tuple[float, float]]) -> Sequence[tuple[float, flo
 
 
 def _limits(axes: Axes, jobs: Sequence[Job], metric: str) -> None:
-    """Axes for the jobs that went well, so that a loss of 1e30 does not press the others flat."""
+    """Axes for the jobs that went well, so that a few losses of 1e30 do not press the others flat."""
     good = [job for job in jobs if job.is_good] or jobs
     values = [v for job in good for v in job.course.points.get(metric, []) if v is not None and math.isfinite(v)]
     if not values:
         return
-    low, high = min(values), max(values)
+    low, high = min(values), float(np.percentile(values, 95)) if metric.endswith("loss") else max(values)
     if metric.endswith("loss") and low > 0 and high > 20 * low:
         axes.set_yscale("log")
         axes.set_ylim(low / 1.3, high * 1.3)
@@ -168,7 +168,7 @@ def _factor(axes: Axes, comparison: Comparison, name: str) -> None:
                 text = f"{bad} of {len(jobs)} not finished well" if bad < len(jobs) else "none finished well"
                 note = axes.annotate(
                     f"✕ {text}", (place, 0.02), xycoords=("data", "axes fraction"), rotation=90, fontsize=7,
-                    color=RED, ha="center", va="bottom",
+                    xytext=(6, 0), textcoords="offset points", color=RED, va="bottom",
                 )  # fmt: skip
                 note.set_in_layout(False)
         if means and to_scale:

@@ -19,7 +19,8 @@ p.sub { color: #666; margin: .2rem 0 1rem; }
 div.wide { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 14px; }
 th { text-align: left; font-weight: 600; color: #666; border-bottom: 1px solid #ccc; }
-th, td { padding: .3rem .9rem .3rem 0; vertical-align: top; } tr + tr td { border-top: 1px solid #eee; }
+th, td { padding: .3rem .9rem .3rem 0; vertical-align: top; white-space: nowrap; }
+td.words { white-space: normal; min-width: 9rem; } tr + tr td { border-top: 1px solid #eee; }
 tr.best td { font-weight: 600; } tr.bad td { color: #c62828; }
 pre { background: #f5f5f5; padding: .7rem 1rem; overflow-x: auto; border-radius: 6px; }
 svg { max-width: 100%; height: auto; } details { margin-top: 2rem; } summary { cursor: pointer; font-weight: 600; }
@@ -138,7 +139,11 @@ def _markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[
 def _html_table(head: Sequence[str], rows: Sequence[Sequence[str]], marks: Sequence[str]) -> str:
     names = "".join(f"<th>{html.escape(name)}</th>" for name in head)
     lines = (
-        f'<tr class="{mark}">' + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>"
-        for mark, row in zip(marks, rows, strict=True)
+        f'<tr class="{mark}">' + "".join(map(_cell, head, row)) + "</tr>" for mark, row in zip(marks, rows, strict=True)
     )
     return f'<div class="wide"><table><tr>{names}</tr>{"".join(lines)}</table></div>'
+
+
+def _cell(name: str, text: str) -> str:
+    kind = ' class="words"' if name in ("diagnosis", "status", "stop_reason") else ""
+    return f"<td{kind}>{html.escape(text)}</td>"
