@@ -59,7 +59,7 @@ class Sweep:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._launcher_failed = False
         self._started = time.monotonic()
-        self._ended: dict[str, int] = {}  # of the jobs launched now and ended, when their record was written
+        self._ended: list[str] = []  # jobs that were launched now and have ended
         self._earlier = 0  # jobs that had finished before
 
     @contextmanager
@@ -139,14 +139,15 @@ class Sweep:
             self._launcher_failed = True
             self.task.codes.append(1)
             say_error(f"the launcher stopped: {type(error).__name__}: {str(error).strip().partition(chr(10))[0]}")
-        if not self.stopped:
-            self._settle(names, "failed", "its process ended without a record; the launcher's log may say why")
+        self._settle(names, "failed", "its process ended without a record; the launcher's log may say why")
         self._look(names)
 
     def _end(self) -> None:
         """Write the report, print it, and set the exit code."""
         from lit_dl.report import report
 
+        if not self.plan.jobs:
+            return
         statuses = [self.status(name) for name in self.plan.jobs]
         if any(status not in FINISHED for status in statuses):
             self.task.codes.append(1)
@@ -191,7 +192,7 @@ class Sweep:
             if name in self._ended or not (self.folder / name / records.METRICS_FILE).is_file():
                 continue
             record = records.read(self.folder / name)
-            self._ended[name] = len(self._ended)
+            self._ended.append(name)
             done, passed = len(self._ended), time.monotonic() - self._started
             left = self.total - self._earlier - done
             if record.status in BAD and self.fail_fast:
@@ -203,7 +204,7 @@ class Sweep:
         """Write a record for each job that began and left none."""
         for name in names:
             folder = self.folder / name
-            begun = (folder / records.HYDRA_FOLDER).is_dir() and not (folder / records.METRICS_FILE).exists()
+            begun = (folder / records.LOCK_FILE).exists() and not (folder / records.METRICS_FILE).exists()
             if begun and not records.is_running(folder):
                 records.write(records.Record(status, reason, overrides=self.plan.jobs[name]), folder)
 
@@ -243,7 +244,9 @@ class GridSweeper(HydraSweeper):
         if self.config.sweep.resume is None:
             check_jobs(self.config, self.context, jobs)
         run = Sweep(self.config, self.launcher, self.task, len(jobs))
-        if not run.plan.jobs:
+        if run.plan.jobs:
+            run.total = len(run.plan.jobs)
+        else:
             run.add({job_name(number, len(jobs), job, varied): job for number, job in enumerate(jobs)})
         with run.open():
             run.launch(run.begin(varied))
