@@ -131,6 +131,7 @@ def killed_sweep(folder: Path, kill: signal.Signals, *overrides: str) -> subproc
     deadline = time.monotonic() + 60
     while not list(folder.rglob("1_seed=2/checkpoints/last.ckpt")) and time.monotonic() < deadline:
         time.sleep(0.02)
+    process.workers = subprocess.run(["pgrep", "-P", f"{process.pid}"], capture_output=True, text=True).stdout.split()
     process.send_signal(kill)
     process.wait(timeout=60)  # not for its pipes: a launcher's workers may outlive it
     return process
@@ -162,12 +163,18 @@ def test_a_sweep_that_was_stopped_goes_on_with_the_jobs_that_had_not_finished(tm
 
 @pytest.mark.slow
 def test_jobs_that_outlive_their_killed_sweep_are_waited_for(tmp_path):
-    killed_sweep(tmp_path, signal.SIGKILL, "hydra/launcher=joblib", "trainer.max_epochs=200", "hydra.launcher.n_jobs=2")
+    process = killed_sweep(
+        tmp_path, signal.SIGKILL, "hydra/launcher=joblib", "trainer.max_epochs=200", "hydra.launcher.n_jobs=2"
+    )
     sweep = sweep_of(tmp_path)
     done = subprocess.run([*PROGRAM, f"sweep.resume={sweep}"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "still at work" in done.stdout
     assert statuses(sweep) == ["completed"] * 3
+    time.sleep(2)  # more than lit_dl.job.WATCH_SECONDS
+    assert len(process.workers) >= 2
+    states = subprocess.run(["ps", "-o", "stat=", "-p", ",".join(process.workers)], capture_output=True, text=True)
+    assert set(states.stdout.split()) <= {"Z"}  # gone, if not yet waited for
 
 
 @pytest.mark.slow
@@ -238,6 +245,21 @@ def test_a_wrong_sweep_says_why_and_leaves_nothing(command, overrides, words):
     assert "Traceback" not in result.err
     assert len(result.err.strip().splitlines()) <= 4
     assert not Path("outputs").exists()
+
+
+def test_a_users_own_yaml_goes_along_from_any_folder(command, monkeypatch):
+    Path("conf/data").mkdir(parents=True)
+    Path("conf/data/mine.yaml").write_text("_target_: lit_dl.data.Digits\nbatch_size: 128\n")
+    first = command("-m", "--config-dir", "conf", "data=mine", "trainer.max_epochs=1", "seed=1,2")
+    assert first.code == 0
+    sweep = sweep_of().absolute()
+    (sweep / "1_seed=2/metrics.json").unlink()
+    Path("elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+    assert command(f"sweep.resume={sweep}").code == 0
+    assert statuses(sweep) == ["completed"] * 2
+    (line,) = re.findall(r"repeat the best +python -m lit_dl.train (.*)", first.out)
+    assert command(*line.split()).code == 0
 
 
 def test_a_sweep_never_begins_in_the_folder_of_another(command):

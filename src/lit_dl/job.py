@@ -4,6 +4,8 @@ import errno
 import gc
 import os
 import sys
+import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -19,7 +21,9 @@ from lit_dl.console import console, log, only_logged, say_error
 from lit_dl.folders import LOG_FILE, alone_in, file_name, new_folder, withdraw
 
 OK, FAILURE, WRONG_COMMAND, INTERRUPTED = 0, 1, 2, 130  # exit codes
+WATCHDOG, WATCH_SECONDS = "lit_dl watchdog", 0.5  # thread of a worker, and between two looks for its parent
 FULL_ERROR = "HYDRA_FULL_ERROR"  # a user who sets it to 1 gets the stack trace
+_at_work = threading.Lock()  # held while this process is at a job
 Job = Callable[[DictConfig, Path], None]
 
 # Here, because a launcher's process has nothing of lit_dl but what it imports to unpickle a Task.
@@ -49,10 +53,11 @@ class Task:
     def __call__(self, cfg: DictConfig) -> None:
         """Do one job; only an interruption is raised."""
         if os.getpid() != self._pid:
+            self._settle_in()
             os.chdir(self._folder)
             console.quiet = True  # or the lines and bars of several processes would mix
         find_users_classes()
-        with environment(FULL_ERROR, self.full_error):
+        with environment(FULL_ERROR, self.full_error), _at_work:
             if HydraConfig.get().mode == RunMode.MULTIRUN:
                 self._do_in_sweep(cfg)
             else:
@@ -62,20 +67,20 @@ class Task:
         folder = Path(HydraConfig.get().runtime.output_dir)
         if (folder.parent / records.STOP_FILE).exists():
             return
-        self._leave_orphaned()
         if records.last_checkpoint(folder).is_file():  # it was stopped, and the sweep or the cluster starts it again
             cfg.resume = str(folder)
         own = os.getpid() == self._pid
         with only_logged(), self._as_single_run(folder) if own else nullcontext():
             self._do(cfg)
         gc.collect()  # trainers are full of cycles, and fifty of them would wait for it
-        self._leave_orphaned()
 
-    def _leave_orphaned(self) -> None:
-        """End a worker of joblib whose sweep was killed: it would begin other jobs, while the sweep may be resumed."""
-        joblib = HydraConfig.get().runtime.choices["hydra/launcher"] == "joblib"
-        if joblib and os.getpid() != self._pid and os.getppid() != self._pid:
-            os._exit(FAILURE)
+    def _settle_in(self) -> None:
+        """Make a launcher's process, in which this is the first job, a good neighbour of the others."""
+        launcher = HydraConfig.get().runtime.choices["hydra/launcher"]
+        if launcher == "submitit_local":  # starts all jobs at once, each with a thread for every core
+            os.environ.setdefault("OMP_NUM_THREADS", "1")
+        if launcher == "joblib" and not any(thread.name == WATCHDOG for thread in threading.enumerate()):
+            threading.Thread(target=_leave_with, args=(self._pid,), name=WATCHDOG, daemon=True).start()
 
     def _do(self, cfg: DictConfig) -> int:
         folder = Path(HydraConfig.get().runtime.output_dir)
@@ -116,10 +121,7 @@ class Task:
         Lightning starts DDP's other processes with this one's arguments, which would start the sweep again, and leaves
         variables behind that would keep the next job from starting any.
         """
-        flags = [a for a in self.arguments if a.startswith(("--config-dir=", "hydra.searchpath="))]
-        for flag, value in zip(self.arguments, self.arguments[1:], strict=False):
-            if flag in ("--config-dir", "-cd"):
-                flags += [flag, value]
+        flags = records.needed_flags(self.arguments)
         overrides = [o for o in HydraConfig.get().overrides.task if not o.startswith("resume=")]
         command, variables = sys.argv, dict(os.environ)
         sys.argv = [command[0], *flags, *overrides, "hydra.mode=RUN", f'hydra.run.dir="{folder}"']
@@ -130,6 +132,14 @@ class Task:
             os.environ.clear()
             os.environ.update(variables)
             _leave_process_group()
+
+
+def _leave_with(parent: int) -> None:
+    """End this process when its parent has been killed, after the job it is at: it would begin others, or idle on."""
+    while os.getppid() == parent:
+        time.sleep(WATCH_SECONDS)
+    with _at_work:
+        os._exit(FAILURE)
 
 
 def say_why(error: BaseException | None, message: str, code: int) -> int:

@@ -5,7 +5,7 @@ import math
 import os
 import platform
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -89,7 +89,7 @@ def read_course(folder: Path) -> Course:
     except FileNotFoundError:
         return Course()
     except (json.JSONDecodeError, UnicodeDecodeError, TypeError) as error:
-        raise ValueError(f"{path} cannot be read: {error}") from error
+        raise ValueError(f"{path} is damaged") from error
 
 
 def _finite(content: Any) -> Any:
@@ -149,7 +149,7 @@ def read(folder: Path) -> Record:
     try:
         record = Record(**json.loads(path.read_text(encoding="utf-8")))
     except (json.JSONDecodeError, UnicodeDecodeError, TypeError) as error:
-        raise ValueError(f"{path} is no record of a run: {error}") from error
+        raise ValueError(f"{path} is damaged, or no record of a run") from error
     if record.status not in get_args(Status):
         raise ValueError(f"{path} has status {record.status!r}; known are {', '.join(get_args(Status))}")
     return record
@@ -183,9 +183,17 @@ def read_sweep(folder: Path) -> Sweep:
     """
     path = folder / SWEEP_FILE
     try:
-        return Sweep(**json.loads(path.read_text(encoding="utf-8")))
+        sweep = Sweep(**json.loads(path.read_text(encoding="utf-8")))
     except (json.JSONDecodeError, UnicodeDecodeError, TypeError) as error:
-        raise ValueError(f"{path} is no record of a sweep: {error}") from error
+        raise ValueError(f"{path} is damaged, or no record of a sweep") from error
+    if not isinstance(sweep.arguments, list) or not isinstance(sweep.jobs, dict):
+        raise ValueError(f"{path} is damaged, or no record of a sweep")
+    return sweep
+
+
+def needed_flags(arguments: Sequence[str]) -> list[str]:
+    """Of a sweep's arguments those that any command with its overrides needs: where configs are looked for."""
+    return [argument for argument in arguments if argument.startswith(("--config-dir=", "hydra.searchpath="))]
 
 
 def is_running(folder: Path) -> bool:

@@ -22,7 +22,7 @@ def expand_resume(arguments: Sequence[str]) -> list[str]:
         CommandError: if there is nothing to resume in the folder, or what is typed would make another run of it.
     """
     overrides = [a for a in arguments if ("=" in a and not a.startswith("-")) or a.startswith("~")]
-    flags = [a for a in arguments if a not in overrides]
+    flags = _with_whole_paths([a for a in arguments if a not in overrides])
     for key, expand in (("resume", _expand_run), ("sweep.resume", _expand_sweep)):
         folder = next((a.partition("=")[2].strip("'\"") for a in arguments if a.startswith(f"{key}=")), "null")
         if folder == "null" or KEEP_HYDRA_FOLDER in arguments:
@@ -34,6 +34,19 @@ def expand_resume(arguments: Sequence[str]) -> list[str]:
         except ValueError as error:
             raise CommandError(f"{key}={folder}: {error}") from error
     return [*flags, *overrides]
+
+
+def _with_whole_paths(flags: list[str]) -> list[str]:
+    """``--config-dir`` as one word with a path that holds in any working directory: a sweep keeps it for later."""
+    words = iter(flags)
+    whole = []
+    for word in words:
+        name, mark, folder = word.partition("=")
+        if name in ("--config-dir", "-cd"):
+            folder = folder if mark else next(words, "")
+            word = f"--config-dir={Path(folder).absolute()}"
+        whole.append(word)
+    return whole
 
 
 def _expand_run(folder: Path, flags: list[str], overrides: list[str]) -> list[str]:
@@ -58,7 +71,7 @@ def _expand_sweep(folder: Path, flags: list[str], overrides: list[str]) -> list[
     except FileNotFoundError as error:
         raise ValueError(f"{folder} is no sweep folder: it has no {records.SWEEP_FILE}") from error
     earlier = [a for a in earlier if not a.startswith(("sweep.resume=", "hydra.sweep.dir="))]
-    place = [f'sweep.resume="{folder}"', f'hydra.sweep.dir="{folder}"']
+    place = [f'sweep.resume="{folder}"', f'hydra.sweep.dir="{folder}"', "hydra.mode=MULTIRUN"]
     return [*_unchanged(earlier, overrides), *[f for f in flags if f not in MULTIRUN], *overrides, *place]
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 from hydra.plugins.sweeper import Sweeper
@@ -112,7 +112,7 @@ class OptunaSweeper(Sweeper):
             load_if_exists=True,
         )
         if len(study.trials) > len(run.plan.jobs):
-            say(f"{'study':<12}{self.study_name} goes on after {len(study.trials)} trials")
+            say(f"{'study':<13}{self.study_name} goes on after {len(study.trials)} trials")
         with run.open():
             run.begin(list(space))
             self._search(study, run, space, fixed, worst=-math.inf if maximize else math.inf)
@@ -134,7 +134,7 @@ class OptunaSweeper(Sweeper):
             batch = dict(list(left.items())[: self.n_jobs])
             run.launch(list(batch))
             for name, number in batch.items():
-                if run.status(name) not in ("unfinished", "not started"):
+                if run.status(name) in get_args(records.Status):
                     study.tell(number, value_of(records.read(run.folder / name), run.plan.metric, worst))
                 del left[name]
 

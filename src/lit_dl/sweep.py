@@ -85,20 +85,22 @@ class Sweep:
         """Say what is going to be done; gives the planned jobs that have not finished."""
         left = [name for name in self.plan.jobs if self.status(name) not in FINISHED]
         self._earlier = len(self.plan.jobs) - len(left)
-        over = f" over {', '.join(varied)}" if varied else ""
-        say(f"{'sweep':<12}{self.total} jobs{over}; best by {self.plan.metric}")
+        over = f" over {', '.join(key.lstrip('+~') for key in varied)}" if varied else ""
+        say(f"{'sweep':<13}{self.total} job{'s' if self.total != 1 else ''}{over}; best by {self.plan.metric}")
         say(f"{'sweep folder':<13}{relative(self.folder)}")
         if self._earlier:
-            say(f"{'resumed':<12}{self._earlier} have finished; to do: {', '.join(left) or 'none'}")
+            say(f"{'resumed':<13}{self._earlier} have finished; to do: {', '.join(left) or 'none'}")
         say("")
         return left
 
     def status(self, name: str) -> str:
-        """Of a job: that of its record, or ``unfinished`` or ``not started`` if it has none."""
+        """Of a job: that of its record, or ``running``, ``unfinished`` or ``not started`` if it has none."""
         try:
             return records.read(self.folder / name).status
         except (FileNotFoundError, ValueError):
-            return "unfinished" if (self.folder / name).exists() else "not started"
+            if not (self.folder / name).exists():
+                return "not started"
+            return "running" if records.is_running(self.folder / name) else "unfinished"
 
     @property
     def stopped(self) -> bool:
@@ -157,6 +159,8 @@ class Sweep:
             what = f"{left.total()} of {self.total} jobs have no result: {how}"
             if self.stopped and not self._launcher_failed:
                 what += "; the sweep was stopped at the first that failed or diverged, as sweep.fail_fast asks for"
+            if left["running"]:
+                what += "; those running go on by themselves, and resuming waits for them"
             where = shlex.quote(relative(self.folder))
             say_error(f"{what}\nTo do those: python -m lit_dl.train sweep.resume={where}")
 

@@ -104,6 +104,20 @@ def test_a_place_that_cannot_be_written_is_said(sweep, tmp_path, capsys):
     assert "--to FOLDER" in capsys.readouterr().err
 
 
+def test_on_a_narrow_terminal_no_number_is_broken(tmp_path, monkeypatch, capsys):
+    from lit_dl.report import console
+
+    sweep = make_sweep(tmp_path / "sweep", ACCURACIES)
+    monkeypatch.setattr(console, "_force_terminal", True)
+    monkeypatch.setattr(console, "_width", 48)
+    assert main([str(sweep)]) == 0
+    lines = re.sub(r"\x1b\[\d*m", "", capsys.readouterr().out).splitlines()
+    tables = lines[: next(number for number, line in enumerate(lines) if line.startswith("mean ±"))]
+    assert max(map(len, tables)) <= 48
+    for words in ("0.7000 ± 0.1414", "1 of 2", "failed (1 of 2)"):
+        assert any(words in line for line in tables)
+
+
 def test_runs_without_curves_gradients_or_metrics_have_a_report_too(tmp_path):
     make_run(tmp_path / "a", "seed=1", status="failed")
     make_run(tmp_path / "b", "seed=2", metrics={"train/loss": None}, status="diverged")

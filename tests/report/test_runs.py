@@ -37,6 +37,9 @@ def test_what_cannot_be_read_is_named_and_skipped(tmp_path):
     (sweep / "notes").mkdir()
     found = find([sweep, tmp_path / "nowhere"])
     assert [job.folder for job in found.jobs] == [broken[3]]
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/sweep.json").write_text('{"jobs": 3}')
+    assert "sweep.json is damaged" in find([tmp_path / "other"]).skipped[0]
     for folder in (*broken[:3], sweep / "notes", tmp_path / "nowhere"):
         assert sum(str(folder) in line for line in found.skipped) == 1
     assert all("\n" not in line for line in found.skipped)

@@ -43,8 +43,33 @@ def test_a_setting_with_a_job_that_failed_comes_after_those_without_whatever_the
     head, rows = rows_of(comparison)
     cells = [dict(zip(head, row, strict=True)) for row in rows]
     assert [row["status"] for row in cells] == ["completed", "completed (1 of 2), failed (1 of 2)", "failed"]
-    assert [row["jobs"] for row in cells] == ["2", "2", "2"]
+    assert [row["jobs"] for row in cells] == ["2", "1 of 2", "0 of 2"]
     assert [row["val/acc"] for row in cells] == ["0.6000 ± 0.0000", "0.9900", "-"]
+
+
+def test_a_run_that_was_made_again_counts_once(tmp_path):
+    for name in ("one", "two"):
+        make_sweep(tmp_path / name, {(0.1, 1): 0.6, (0.1, 2): 0.8, (0.5, 1): 0.7})
+    comparison = comparison_of(tmp_path)
+    # of 0.6 and 0.8: 0.7, and the root of 0.02 over 1; of the four runs it would be the root of 0.04 over 3
+    assert comparison.settings[0].metric("val/acc") == Mean(pytest.approx(0.7), pytest.approx(0.02**0.5), 2)
+    head, rows = rows_of(comparison)
+    assert [dict(zip(head, row, strict=True))["jobs"] for row in rows] == ["2 (4 runs)", "1 (2 runs)"]
+
+
+def test_epochs_and_time_are_those_of_the_jobs_that_ended_well(tmp_path):
+    make_run(tmp_path / "a", "seed=1", epochs=10, seconds=4.0, config={"seed": 1})
+    make_run(tmp_path / "b", "seed=2", epochs=1, seconds=0.1, status="interrupted", config={"seed": 2})
+    head, (row,) = rows_of(comparison_of(tmp_path))
+    cells = dict(zip(head, row, strict=True))
+    assert (cells["epochs"], cells["time"], cells["jobs"]) == ("10", "4.0 s", "1 of 2")
+
+
+def test_values_are_shown_as_they_are(tmp_path):
+    make_run(tmp_path / "a", "note='a b'", config={"note": "a b", "hidden": [8, 8]})
+    make_run(tmp_path / "b", "hidden=[8]", config={"hidden": [8]})
+    rows = rows_of(comparison_of(tmp_path))[1]
+    assert sorted(row[:2] for row in rows) == [["", "[8]"], ["a b", "[8,8]"]]
 
 
 def test_the_time_to_an_accuracy_is_that_of_the_first_validation_at_it(tmp_path):

@@ -6,13 +6,13 @@ Everything is read from run folders, without torch or Lightning, so that it answ
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.measure import Measurement
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from lit_dl.console import COLOURS, console, relative
 from lit_dl.report.runs import find
-from lit_dl.report.settings import Comparison, command_of, compare, rows_of
+from lit_dl.report.settings import Comparison, command_of, compare, rows_of, shortened
 
 SHOWN = 30  # settings on the console, best first; the files have all
 FILES = ("report.html", "report.md", "report.csv")
@@ -46,19 +46,11 @@ def report(folders: Sequence[Path], metric: str, accuracy: float, to: Path | Non
 
 def _print(comparison: Comparison, to: Path | None) -> None:
     head, rows = rows_of(comparison)
-    tables = [_table(comparison, head, rows, range(len(head)))]
-    boundless = console.options.update(max_width=1000)
-    if Measurement.get(console, boundless, tables[0]).maximum > console.width:
-        named = len(comparison.compared) or 1
-        health = head.index("diagnosis")
-        tables = [
-            _table(comparison, head, rows, columns)
-            for columns in (range(health), [*range(named), *range(health, len(head))])
-        ]
-    for table in tables:
-        console.print("", table, sep="\n")
+    for table in _tables(comparison, list(head), rows):
+        terminal = console if console.is_terminal else Console(width=_width(table), highlight=False)  # or a file
+        terminal.print("", table, sep="\n")
     console.print("" if len(rows) <= SHOWN else f"and {len(rows) - SHOWN} more in the report\n")
-    if comparison.repeated:
+    if comparison.repeated and any(len(setting.good) > 1 for setting in comparison.settings):
         over = " and ".join(comparison.repeated)
         console.print(Text(f"mean ± standard deviation over {over}; best by {comparison.metric}", style="dim"))
     if (best := comparison.best) is not None:
@@ -68,12 +60,45 @@ def _print(comparison: Comparison, to: Path | None) -> None:
         console.print(Text(f"report            {page} (also .md and .csv)"), soft_wrap=True)
 
 
+def _tables(comparison: Comparison, head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[Table]:
+    """One table or, where that is wider than the terminal, several below each other, with what varied in each.
+
+    Where that alone fills half the terminal, places stand for it in all tables but the first.
+    """
+    names = list(range(len(comparison.compared) or 1))
+    whole = _table(comparison, head, rows, range(len(head)))
+    if not console.is_terminal or _width(whole) <= console.width:
+        return [whole]
+    if _width(_table(comparison, head, rows, names)) > console.width // 2:
+        head = ["place", *head]
+        rows = [[str(place), *row] for place, row in enumerate(rows, 1)]
+        names = [0]
+    blocks = [list(names)]
+    for column in range(len(names), len(head)):
+        if (
+            len(blocks[-1]) > len(names)
+            and _width(_table(comparison, head, rows, [*blocks[-1], column])) > console.width
+        ):
+            blocks.append(list(names))
+        blocks[-1].append(column)
+    return [_table(comparison, head, rows, columns) for columns in blocks]
+
+
+def _width(table: Table) -> int:
+    return console.measure(table, options=console.options.update(max_width=10_000)).maximum
+
+
 def _table(comparison: Comparison, head: Sequence[str], rows: Sequence[Sequence[str]], columns: Sequence[int]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for number in columns:
-        table.add_column(head[number], overflow="fold", no_wrap=head[number] in (*comparison.metrics, "time"))
+        table.add_column(shortened(head[number]), no_wrap=True)
     for setting, row in list(zip(comparison.settings, rows, strict=True))[:SHOWN]:
         worst = next((job.status for job in setting.jobs if not job.is_good), setting.jobs[0].status)
         colours = {len(head) - 1: COLOURS.get(worst, "yellow")}
-        table.add_row(*(Text(row[number], style=colours.get(number, "")) for number in columns))
+        table.add_row(*(Text(_cell(head[number], row[number]), style=colours.get(number, "")) for number in columns))
     return table
+
+
+def _cell(name: str, text: str) -> str:
+    """A line for each finding and status; other values in no more than a part of a line."""
+    return text.replace("), ", ")\n").replace(", ", "\n") if name in ("diagnosis", "status") else shortened(text)

@@ -24,6 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--to", type=Path, help="where the files go (default: the folder, if it is one with several runs)"
     )
     args = parser.parse_args(arguments)
+    if args.accuracy is not None and not 0 <= args.accuracy <= 1:
+        parser.error(f"argument --accuracy: {args.accuracy:g} is no accuracy; it must be a number from 0 to 1")
     sweep = _sweep(args.folders)
     metric = args.metric or (sweep.metric if sweep else "val/acc")
     accuracy = args.accuracy if args.accuracy is not None else (sweep.accuracy if sweep else 0.9)

@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 
 from lit_dl.heat_map import colour_scale, heat_map
 from lit_dl.report.runs import Job, Value
-from lit_dl.report.settings import Comparison, Setting, label_of, mean_of, text_of
+from lit_dl.report.settings import Comparison, Setting, label_of, mean_of, shortened, text_of
 
 STYLE: dict[Any, Any] = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "lit_dl"}
 MOST_COLOURS = 10  # settings that can be told apart; the others are grey
@@ -176,7 +176,7 @@ def _factor(axes: Axes, comparison: Comparison, name: str) -> None:
         axes.plot([], [], "o", color=colour, label=shown)
     if to_scale and wide:
         axes.set_xscale("log")
-    axes.set_xticks(places, [text_of(kind) for kind in kinds], rotation=30 if len(kinds) > 4 else 0)
+    axes.set_xticks(places, [shortened(text_of(kind), 20) for kind in kinds], rotation=30 if len(kinds) > 4 else 0)
     axes.minorticks_off()
     axes.set_xlabel(name)
     axes.grid(alpha=0.25, axis="y")

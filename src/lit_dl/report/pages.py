@@ -20,7 +20,7 @@ div.wide { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 14px; }
 th { text-align: left; font-weight: 600; color: #666; border-bottom: 1px solid #ccc; }
 th, td { padding: .3rem .9rem .3rem 0; vertical-align: top; white-space: nowrap; }
-td.words { white-space: normal; min-width: 9rem; } tr + tr td { border-top: 1px solid #eee; }
+td.words { white-space: normal; min-width: 9rem; overflow-wrap: anywhere; } tr + tr td { border-top: 1px solid #eee; }
 tr.best td { font-weight: 600; } tr.bad td { color: #c62828; }
 pre { background: #f5f5f5; padding: .7rem 1rem; overflow-x: auto; border-radius: 6px; }
 svg { max-width: 100%; height: auto; } details { margin-top: 2rem; } summary { cursor: pointer; font-weight: 600; }
@@ -145,5 +145,6 @@ def _html_table(head: Sequence[str], rows: Sequence[Sequence[str]], marks: Seque
 
 
 def _cell(name: str, text: str) -> str:
-    kind = ' class="words"' if name in ("diagnosis", "status", "stop_reason") else ""
+    wraps = name in ("diagnosis", "status", "stop_reason") or len(text) > 40
+    kind = ' class="words"' if wraps else ""
     return f"<td{kind}>{html.escape(text)}</td>"

@@ -66,7 +66,9 @@ def find(folders: Sequence[Path]) -> Found:
                 seen.add(path.resolve())
                 _add(path, found)
         if len(found.jobs) + len(found.skipped) == before:
-            found.skipped.append(f"{top}: " + ("no runs in it" if top.is_dir() else "no such folder"))
+            found.skipped.append(
+                f"{top}: " + ("no runs in it" if top.is_dir() else "not a folder" if top.exists() else "no such folder")
+            )
     names = [job.name for job in found.jobs]
     for job in found.jobs:
         if names.count(job.name) > 1:
@@ -110,7 +112,7 @@ def _add(folder: Path, found: Found) -> None:
     planned = None if sweep is None else sweep.jobs[folder.name]
     job = Job(folder.name, folder, "not started", planned or [])
     if sweep is not None:
-        job.flags = [a for a in sweep.arguments if a.startswith(("--config-dir=", "hydra.searchpath="))]
+        job.flags = records.needed_flags(sweep.arguments)
     try:
         if folder.is_dir():
             _read(job)
@@ -162,8 +164,8 @@ def factors(jobs: Sequence[Job]) -> dict[str, list[Value]]:
 
 
 def _setting(job: Job, key: str) -> Value:
-    """As composed, or where nothing was composed as it was asked for."""
+    """As composed, or where nothing was composed as it was asked for; empty where it has no such key."""
     if key in job.settings:
         return job.settings[key]
     asked = [o.partition("=")[2] for o in job.overrides if o.partition("=")[0].lstrip("+~") == key]
-    return yaml.safe_load(asked[-1]) if asked else None
+    return yaml.safe_load(asked[-1]) if asked else ""

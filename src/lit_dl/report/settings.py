@@ -4,7 +4,7 @@ import math
 import shlex
 import statistics
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from lit_dl.report.runs import Found, Job, Value, factors
@@ -28,19 +28,35 @@ class Setting:
 
     values: dict[str, Value]
     jobs: list[Job]
+    repeats: list[str]  # of each job its seed, fold and so on: jobs that share them gave one result several times
+
+    @property
+    def distinct(self) -> int:
+        """Jobs that are not repeats of others."""
+        return len(set(self.repeats))
 
     @property
     def good(self) -> list[Job]:
-        """Those that ended as they should."""
-        return [job for job in self.jobs if job.is_good]
+        """Those that ended as they should, one of each that are the same."""
+        pairs = zip(self.repeats, self.jobs, strict=True)
+        return list({repeat: job for repeat, job in pairs if job.is_good}.values())
+
+    @property
+    def is_good(self) -> bool:
+        """Whether all ended as they should."""
+        return all(job.is_good for job in self.jobs)
+
+    def mean(self, value: Callable[[Job], float | None]) -> Mean | None:
+        """Over the good jobs; None if none of them has a value."""
+        return mean_of(map(value, self.good))
 
     def metric(self, name: str) -> Mean | None:
         """Of the good jobs; None if none has it."""
-        return mean_of(job.metric(name) for job in self.good)
+        return self.mean(lambda job: job.metric(name))
 
     def seconds_to(self, accuracy: float) -> Mean | None:
         """Of the good jobs that got there."""
-        return mean_of(job.seconds_to(accuracy) for job in self.good)
+        return self.mean(lambda job: job.seconds_to(accuracy))
 
     def statuses(self) -> Counter[str]:
         """How many jobs ended how."""
@@ -102,7 +118,9 @@ def compare(found: Found, metric: str, accuracy: float) -> Comparison:
     for number, job in enumerate(found.jobs):
         values = {key: varied[key][number] for key in compared}
         label = repr(values) if varied else repr(number)  # where nothing varied, each run stands for itself
-        groups.setdefault(label, Setting(values, [])).jobs.append(job)
+        setting = groups.setdefault(label, Setting(values, [], []))
+        setting.jobs.append(job)
+        setting.repeats.append(repr([varied[key][number] for key in varied if key in REPLICATES]))
     settings = sorted(groups.values(), key=lambda setting: _rank(setting, metric))
     return Comparison(found.jobs, metric, accuracy, varied, settings, found.skipped)
 
@@ -111,7 +129,7 @@ def _rank(setting: Setting, metric: str) -> tuple[int, float]:
     mean = setting.metric(metric)
     if mean is None:
         return 2, 0.0
-    return int(len(setting.good) < len(setting.jobs)), -_score(mean.mean, metric)
+    return int(not setting.is_good), -_score(mean.mean, metric)
 
 
 def _score(value: float | None, metric: str) -> float:
@@ -140,8 +158,16 @@ def command_of(job: Job) -> str:
 
 
 def label_of(values: dict[str, Value]) -> str:
-    """Values in a line, as they are typed."""
-    return ", ".join(f"{key.rpartition('.')[2]}={text_of(value)}" for key, value in values.items()) or "all"
+    """Values in a line, as they are typed, long ones shortened."""
+    pairs = (f"{key.rpartition('.')[2]}={shortened(text_of(value), 24)}" for key, value in values.items())
+    return shortened(", ".join(pairs), 48) or "all"
+
+
+def shortened(text: str, most: int = 40) -> str:
+    """Beginning and end of a text that is longer than ``most`` characters."""
+    if len(text) <= most:
+        return text
+    return f"{text[: most - most // 3 - 1]}…{text[-(most // 3) :]}"
 
 
 def text_of(value: Value) -> str:
@@ -150,7 +176,9 @@ def text_of(value: Value) -> str:
         return "null"
     if isinstance(value, float):
         return f"{value:.4g}"
-    return str(value).lower() if isinstance(value, bool) else str(value).replace(" ", "")
+    if isinstance(value, bool):
+        return str(value).lower()
+    return value.replace(", ", ",") if isinstance(value, str) and value.startswith("[") else str(value)
 
 
 def rows_of(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
@@ -165,7 +193,7 @@ def rows_of(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
         name = "all" if several else setting.jobs[0].name
         row = [text_of(setting.values[key]) for key in comparison.compared] or [name]
         row += [mean_text(setting.metric(metric)) for metric in shown]
-        row += [str(len(setting.jobs))] if several else []
+        row += [_count(setting)] if several else []
         row += [_counted(setting.findings(), len(setting.jobs)), *_effort(setting)]
         row += [_reached(setting, comparison.accuracy), _counted(setting.statuses(), len(setting.jobs))]
         rows.append(row)
@@ -182,15 +210,23 @@ def mean_text(mean: Mean | None, unit: str = "") -> str:
     return f"{mean.mean:{digits}}" + (f" ± {mean.std:{digits}}" if mean.std is not None else "")
 
 
+def _count(setting: Setting) -> str:
+    """How many results the means are of, and how many runs gave them."""
+    good, all_jobs = len(setting.good), setting.distinct
+    again = f" ({len(setting.jobs)} runs)" if len(setting.jobs) > all_jobs else ""
+    return (f"{good}" if good == all_jobs else f"{good} of {all_jobs}") + again
+
+
 def _effort(setting: Setting) -> list[str]:
-    ended = [job.record for job in setting.jobs if job.record is not None]
-    epochs, seconds = mean_of(r.epochs for r in ended), mean_of(r.seconds for r in ended)
+    epochs = setting.mean(lambda job: None if job.record is None else job.record.epochs)
+    seconds = setting.mean(lambda job: None if job.record is None else job.record.seconds)
     return ["-" if epochs is None else f"{epochs.mean:.4g}", mean_text(seconds, " s")]
 
 
 def _reached(setting: Setting, accuracy: float) -> str:
     reached = setting.seconds_to(accuracy)
-    some = f" ({reached.count} of {len(setting.jobs)})" if reached and reached.count < len(setting.jobs) else ""
+    good = len(setting.good)
+    some = f" ({reached.count} of {good})" if reached and reached.count < good else ""
     return mean_text(reached, " s") + some
 
 
