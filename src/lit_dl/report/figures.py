@@ -135,7 +135,9 @@ def _limits(axes: Axes, jobs: Sequence[Job], metric: str) -> None:
     values = [v for job in good for v in job.course.points.get(metric, []) if v is not None and math.isfinite(v)]
     if not values:
         return
-    low, high = min(values), float(np.percentile(values, 95)) if metric.endswith("loss") else max(values)
+    low, high = min(values), max(values)
+    if metric.endswith("loss"):
+        high = min(high, 10 * float(np.percentile(values, 95)))
     if metric.endswith("loss") and low > 0 and high > 20 * low:
         axes.set_yscale("log")
         axes.set_ylim(low / 1.3, high * 1.3)
