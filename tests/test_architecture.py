@@ -38,13 +38,14 @@ ALLOWED = {
     "lit_dl.resume": ["lit_dl.checks", "lit_dl.folders", "lit_dl.records"],
     "lit_dl.job": ["lit_dl.checks", "lit_dl.console", "lit_dl.folders", "lit_dl.records"],
     "lit_dl.sweep": ["lit_dl.checks", "lit_dl.console", "lit_dl.folders", "lit_dl.records", "lit_dl.report"],
-    "lit_dl.study": ["lit_dl.checks", "lit_dl.console", "lit_dl.records", "lit_dl.sweep"],
+    "lit_dl.grid": ["lit_dl.checks", "lit_dl.folders", "lit_dl.sweep"],
+    "lit_dl.study": ["lit_dl.checks", "lit_dl.console", "lit_dl.grid", "lit_dl.records", "lit_dl.sweep"],
     "lit_dl.report": ["lit_dl.console", "lit_dl.heat_map", "lit_dl.records", "lit_dl.report"],
     "lit_dl.heat_map": [],
     "lit_dl.checkpoints": ["lit_dl.records"],
     "lit_dl.console": ["lit_dl.records"],
     "lit_dl.progress": ["lit_dl.console"],
-    "lit_dl.command": ["lit_dl.checks", "lit_dl.job", "lit_dl.resume", "lit_dl.study", "lit_dl.sweep"],
+    "lit_dl.command": ["lit_dl.checks", "lit_dl.grid", "lit_dl.job", "lit_dl.resume", "lit_dl.study"],
     "lit_dl.build": [
         "lit_dl.checkpoints",
         "lit_dl.checks",
@@ -60,7 +61,7 @@ ALLOWED = {
 }
 
 
-KNOW_HYDRA = {f"lit_dl.{name}" for name in ("train", "build", "command", "job", "checks", "sweep", "study")}
+KNOW_HYDRA = {f"lit_dl.{name}" for name in ("train", "build", "command", "job", "checks", "grid", "sweep", "study")}
 
 
 def name_of(path: Path) -> str:

@@ -5,6 +5,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from hydra.errors import MissingConfigException
+
+from lit_dl.checks import explain
 
 WRONG = [
     ("optimizer=admm", ["optimizer=admm", "adam", "rmsprop", "sgd"]),
@@ -161,6 +164,11 @@ def test_a_job_that_cannot_begin_does_not_end_the_sweep(command):
     statuses = {path.parent.name[:1]: path.read_text() for path in Path("outputs").rglob("metrics.json")}
     assert '"failed"' in statuses["0"]
     assert '"completed"' in statuses["1"]
+
+
+def test_a_launcher_that_is_not_installed_names_its_extra():
+    text = "Could not find 'hydra/launcher/ray'\n\nAvailable options in 'hydra/launcher':\n\tbasic\n\tjoblib"
+    assert "pip install -c constraints.txt -e '.[ray]'" in explain(MissingConfigException(text), [])
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--cfg", "job"], ["optimizer.lrr=1"], ["optimizer=admm"]])

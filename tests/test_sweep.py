@@ -12,7 +12,7 @@ import pytest
 from runs import PROGRAM, QUICK
 
 from lit_dl import records
-from lit_dl.sweep import job_name
+from lit_dl.grid import job_name
 
 # A job that trains, one that diverges (a linear net with an absurd rate), one that cannot begin.
 MIXED = ("-m", *QUICK, "optimizer=sgd", "activation=identity", "optimizer.lr=0.1,1e30,-1")

@@ -75,6 +75,11 @@ def check_sweep(cfg: DictConfig) -> None:
         raise CommandError(str(error)) from error
 
 
+def how_to_install(extra: str) -> str:
+    """The way to an extra of lit_dl that is not installed."""
+    return f"In the folder of lit_dl's source: pip install -c constraints.txt -e '.[{extra}]'"
+
+
 def explain(error: BaseException, arguments: Sequence[str]) -> str:
     """One message of a few lines for what Hydra or OmegaConf found wrong with the command.
 
@@ -86,7 +91,7 @@ def explain(error: BaseException, arguments: Sequence[str]) -> str:
     ):
         group, name, choices = choice.group(1), choice.group(2), choice.group(3).split()
         if group == "hydra/launcher" and name in EXTRAS:
-            return f"{group}={name} is not installed. Install it: pip install 'lit_dl[{EXTRAS[name]}]'"
+            return f"{group}={name} is not installed. {how_to_install(EXTRAS[name])}"
         return f"{group}={name}: no such choice.{_did_you_mean(name, choices)}\nIt can be {', '.join(choices)}."
     if key := re.search(r"Could not override '([^']+)'", message):
         name = key.group(1).partition("@")[0]

@@ -14,6 +14,7 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from lit_dl.checks import CommandError, explain
+from lit_dl.grid import GridSweeper
 from lit_dl.job import (
     FAILURE,
     FULL_ERROR,
@@ -28,7 +29,6 @@ from lit_dl.job import (
 )
 from lit_dl.resume import check_run_folder, expand_resume
 from lit_dl.study import OptunaSweeper
-from lit_dl.sweep import GridSweeper
 
 SPIN = "50000"  # turns that an idle OpenMP thread waits before it sleeps; libgomp's 300,000 starve a busy machine
 

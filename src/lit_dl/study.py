@@ -10,9 +10,10 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from lit_dl import records
-from lit_dl.checks import CommandError
+from lit_dl.checks import CommandError, how_to_install
 from lit_dl.console import say
-from lit_dl.sweep import PLUGINS, Sweep, check_jobs, job_name, launcher_of, parse
+from lit_dl.grid import PLUGINS, check_jobs, job_name, launcher_of, parse
+from lit_dl.sweep import Sweep
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -90,7 +91,7 @@ class OptunaSweeper(Sweeper):
         try:
             import optuna
         except ImportError as error:
-            raise CommandError("hydra/sweeper=optuna needs Optuna. Install it: pip install 'lit_dl[sweep]'") from error
+            raise CommandError(f"hydra/sweeper=optuna needs Optuna. {how_to_install('sweep')}") from error
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         overrides = parse(self.context, self.params, arguments)
         space = {key: distribution(o) for key, o in overrides.items() if o.is_sweep_override()}
