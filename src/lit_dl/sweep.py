@@ -1,6 +1,7 @@
 """A sweep under way: which jobs are still to do, how they are launched, and what the user sees meanwhile."""
 
 import shlex
+import sys
 import threading
 import time
 from collections import Counter
@@ -18,6 +19,7 @@ from lit_dl.console import job_line, relative, say, say_error
 from lit_dl.folders import alone_in
 
 LOOK_SECONDS = 0.3  # between two looks for jobs that have ended
+STOP_SECONDS = 5.0  # that a launcher's processes are given to end
 BAD = ("failed", "diverged")  # statuses at which sweep.fail_fast stops
 FINISHED = ("completed", "early_stopped", "diverged")
 
@@ -127,6 +129,7 @@ class Sweep:
                         self.launcher.launch([self._overrides(name) for name in batch], number)
                         self._look(names)
         except KeyboardInterrupt:
+            self._stop_workers(names)
             self._settle(names, "interrupted", "stopped with its sweep")
             raise
         except Exception as error:  # of a launcher: a worker that was killed, a cluster that does not answer
@@ -195,6 +198,14 @@ class Sweep:
                 (self.folder / records.STOP_FILE).touch()
             number = f"job {self._earlier + done} of {self.total}"
             job_line(number, name, record, self.plan.metric, passed / done * left)
+
+    def _stop_workers(self, names: Sequence[str]) -> None:
+        """Give a launcher's processes time to end; those of submitit go on by themselves."""
+        if "ray" in sys.modules:
+            sys.modules["ray"].shutdown()
+        deadline = time.monotonic() + STOP_SECONDS
+        while any(records.is_running(self.folder / name) for name in names) and time.monotonic() < deadline:
+            time.sleep(LOOK_SECONDS)
 
     def _settle(self, names: Sequence[str], status: records.Status, reason: str) -> None:
         """Write a record for each job that began and left none."""
