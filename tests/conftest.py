@@ -2,7 +2,7 @@
 
 import os
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: a test process runs on each core, so they need no more
+os.environ["OMP_NUM_THREADS"] = "1"  # before torch: a test process runs on each core, so they need no more
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -245,12 +245,13 @@ def last_checkpoint(folder: Path) -> Path:
 
 
 def environment(device: str) -> dict[str, Any]:
-    """What a result depends on beside the config: versions, machine, device, git commit of lit_dl's source."""
+    """What a result depends on beside the config: versions, machine, threads, device, git commit of lit_dl's source."""
     return {
         "python": platform.python_version(),
         "packages": {package: _version(package) for package in PACKAGES},
         "platform": platform.platform(),
         "cpus": os.cpu_count(),
+        "omp_num_threads": os.environ.get("OMP_NUM_THREADS"),  # sums in another number of threads round otherwise
         "device": device,
         "git_commit": _git_commit(),
     }

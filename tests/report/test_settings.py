@@ -97,4 +97,7 @@ def test_runs_in_which_nothing_varied_stand_for_themselves(tmp_path):
 def test_the_command_of_a_job_has_all_of_its_overrides_quoted(tmp_path):
     folder = make_run(tmp_path / "a", "model.hidden=[8,8]", "experiment=optimizers", "sweep.fail_fast=True")
     (job,) = find([folder]).jobs
+    job.record.environment["omp_num_threads"] = "4"
+    assert command_of(job).startswith("OMP_NUM_THREADS=4 python -m ")
+    job.record.environment["omp_num_threads"] = None
     assert command_of(job) == "python -m lit_dl.train hydra.mode=RUN experiment=optimizers 'model.hidden=[8,8]'"

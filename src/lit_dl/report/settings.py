@@ -147,14 +147,16 @@ def mean_of(values: Iterable[float | None]) -> Mean | None:
 
 
 def command_of(job: Job) -> str:
-    """The command that repeats a job by itself."""
+    """The command that repeats a job by itself, with as many threads if their number was set."""
     # An experiment may be a sweep, of which this is one job.
     mode = ["hydra.mode=RUN"] if any(o.startswith("experiment=") for o in job.overrides) else []
     overrides = sorted(
         (o for o in job.overrides if not o.startswith("sweep.")),
         key=lambda override: not override.startswith("experiment="),
     )
-    return shlex.join(["python", "-m", "lit_dl.train", *job.flags, *mode, *overrides])
+    threads = job.record.environment.get("omp_num_threads") if job.record is not None else None
+    prefix = f"OMP_NUM_THREADS={threads} " if threads else ""
+    return prefix + shlex.join(["python", "-m", "lit_dl.train", *job.flags, *mode, *overrides])
 
 
 def label_of(values: dict[str, Value]) -> str:
