@@ -20,14 +20,12 @@ from lit_dl.sweep import Sweep
 PLUGINS = "hydra_plugins._lit_dl"  # where Hydra is to find the sweepers
 
 
-class GridSweeper(Sweeper):
-    """Every combination of the values given.
+class JobSweeper(Sweeper):
+    """What sweepers share: the values that an experiment varies by itself, and what Hydra hands over.
 
     Args:
-        params: what an experiment varies, key to values as on the command line.
+        params: key to values as on the command line.
     """
-
-    __module__ = PLUGINS
 
     def __init__(self, params: Mapping[str, Any] | None = None) -> None:
         self.params = dict(params or {})
@@ -40,6 +38,12 @@ class GridSweeper(Sweeper):
         """
         self.context, self.task, self.config = hydra_context, task_function, config
         self.launcher = launcher_of(hydra_context, task_function, config)
+
+
+class GridSweeper(JobSweeper):
+    """Every combination of the values given."""
+
+    __module__ = PLUGINS
 
     def sweep(self, arguments: list[str]) -> None:
         """Run the jobs and report.

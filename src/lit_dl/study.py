@@ -5,14 +5,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, get_args
 
 from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
-from hydra.plugins.sweeper import Sweeper
-from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
 
 from lit_dl import records
 from lit_dl.checks import CommandError, how_to_install
 from lit_dl.console import say
-from lit_dl.grid import PLUGINS, check_jobs, job_name, launcher_of, parse
+from lit_dl.grid import PLUGINS, JobSweeper, check_jobs, job_name, parse
 from lit_dl.sweep import Sweep
 
 if TYPE_CHECKING:
@@ -23,7 +20,7 @@ JOB = "job"  # user attribute of a trial: the path of its job's folder
 DATABASE = "study.db"
 
 
-class OptunaSweeper(Sweeper):
+class OptunaSweeper(JobSweeper):
     """Jobs proposed by Optuna, which see the results of those before (or at random, ``sampler="random"``).
 
     A job that fails or diverges counts as the worst value, so that the search avoids its like. The study is stored, by
@@ -58,6 +55,7 @@ class OptunaSweeper(Sweeper):
         study_name: str = "lit_dl",
         params: Mapping[str, Any] | None = None,
     ) -> None:
+        super().__init__(params)
         for name, count in (("n_trials", n_trials), ("n_jobs", n_jobs)):
             if not isinstance(count, int) or isinstance(count, bool) or count < 1:
                 raise CommandError(f"hydra.sweeper.{name}={count}: it must be a whole number from 1 up")
@@ -68,16 +66,6 @@ class OptunaSweeper(Sweeper):
         self.n_trials, self.n_jobs = n_trials, n_jobs
         self.sampler, self.seed = sampler, seed
         self.direction, self.storage, self.study_name = direction, storage, study_name
-        self.params = dict(params or {})
-
-    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Take what Hydra gives.
-
-        Raises:
-            CommandError: if the launcher is not there.
-        """
-        self.context, self.task, self.config = hydra_context, task_function, config
-        self.launcher = launcher_of(hydra_context, task_function, config)
 
     def sweep(self, arguments: list[str]) -> None:
         """Run the jobs and report.
