@@ -164,5 +164,5 @@ def distribution(override: Override) -> "BaseDistribution":
     return CategoricalDistribution(list(override.sweep_string_iterator()))
 
 
-def _first(distribution: "BaseDistribution") -> Any:
-    return distribution.choices[0] if hasattr(distribution, "choices") else distribution.low  # type: ignore[attr-defined]
+def _first(distribution: Any) -> Any:
+    return distribution.choices[0] if hasattr(distribution, "choices") else distribution.low

@@ -148,9 +148,10 @@ def _limits(axes: Axes, jobs: Sequence[Job], metric: str) -> None:
 def _factor(axes: Axes, comparison: Comparison, name: str) -> None:
     values = comparison.factors[name]
     kinds = _ordered(values)
-    wide = _are_numbers(kinds) and _is_wide([float(kind) for kind in kinds])  # type: ignore[arg-type]
-    to_scale = _are_numbers(kinds) and (not wide or min(map(float, kinds)) > 0)  # type: ignore[arg-type]
-    places = [float(kind) for kind in kinds] if to_scale else [float(n) for n in range(len(kinds))]  # type: ignore[arg-type]
+    numbers = _numbers(kinds)
+    wide = numbers is not None and _is_wide(numbers)
+    to_scale = numbers is not None and (not wide or min(numbers) > 0)
+    places = numbers if numbers is not None and to_scale else [float(place) for place in range(len(kinds))]
     metric = comparison.metric
     twin = metric.replace("val/", "train/") if metric.startswith("val/") else None
     for shown, colour in ((twin, GREY), (metric, "tab:blue")):
@@ -188,11 +189,14 @@ def _factor(axes: Axes, comparison: Comparison, name: str) -> None:
 def _ordered(values: Sequence[Value]) -> list[Value]:
     """Each value once, numbers by size, others as they came."""
     kinds = list(dict.fromkeys(values))
-    return sorted(kinds, key=float) if _are_numbers(kinds) else kinds  # type: ignore[arg-type]
+    numbers = _numbers(kinds)
+    return kinds if numbers is None else [kinds[place] for place in np.argsort(numbers)]
 
 
-def _are_numbers(kinds: Sequence[Value]) -> bool:
-    return all(isinstance(kind, int | float) and not isinstance(kind, bool) for kind in kinds)
+def _numbers(kinds: Sequence[Value]) -> list[float] | None:
+    """The values as numbers; None if some are none."""
+    numbers = [float(kind) for kind in kinds if isinstance(kind, int | float) and not isinstance(kind, bool)]
+    return numbers if len(numbers) == len(kinds) else None
 
 
 def _is_wide(numbers: Sequence[float]) -> bool:
@@ -202,7 +206,7 @@ def _is_wide(numbers: Sequence[float]) -> bool:
 
 
 def _colours(settings: Sequence[Setting]) -> list[Any]:
-    palette = colormaps["tab10"].colors  # type: ignore[attr-defined]
+    palette = colormaps["tab10"].colors  # type: ignore[attr-defined]  # of a list of colours, which this one is
     return [palette[number] if number < MOST_COLOURS else GREY for number in range(len(settings))]
 
 
