@@ -16,3 +16,13 @@ def events(folder: Path) -> EventAccumulator:
 def steps_and_values(folder: Path, tag: str) -> tuple[list[int], list[float]]:
     scalars = events(folder).Scalars(tag)
     return [scalar.step for scalar in scalars], [scalar.value for scalar in scalars]
+
+
+def check_refused(result, words) -> None:
+    """A wrong command was answered in a few lines with these words, and left nothing."""
+    assert result.code == 2
+    for word in words:
+        assert word in result.err
+    assert "Traceback" not in result.err
+    assert len(result.err.strip().splitlines()) <= 4
+    assert not Path("outputs").exists()

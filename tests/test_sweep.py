@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from runs import PROGRAM, QUICK
+from runs import PROGRAM, QUICK, check_refused
 
 from lit_dl import records
 from lit_dl.grid import job_name
@@ -238,13 +238,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("overrides", "words"), REFUSED, ids=[overrides for overrides, _ in REFUSED])
 def test_a_wrong_sweep_says_why_and_leaves_nothing(command, overrides, words):
-    result = command(*([] if "resume" in overrides else ["data=digits"]), *overrides.split())
-    assert result.code == 2
-    for word in words:
-        assert word in result.err
-    assert "Traceback" not in result.err
-    assert len(result.err.strip().splitlines()) <= 4
-    assert not Path("outputs").exists()
+    check_refused(command(*([] if "resume" in overrides else ["data=digits"]), *overrides.split()), words)
 
 
 def test_a_users_own_yaml_goes_along_from_any_folder(command, monkeypatch):

@@ -16,8 +16,6 @@ from lit_dl.records import METRICS
 
 SEED_LIMIT = 2**32  # numpy takes no larger seed
 ABSENT = object()  # stands for a key that the config does not have, which is not the same as null
-
-
 EXTRAS = {"joblib": "sweep", "ray": "ray", "submitit_local": "slurm", "submitit_slurm": "slurm"}  # of each launcher
 
 

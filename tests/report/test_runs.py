@@ -47,5 +47,8 @@ def test_what_cannot_be_read_is_named_and_skipped(tmp_path):
 
 def test_jobs_of_one_name_in_two_sweeps_are_told_apart(tmp_path):
     for name in ("one", "two"):
-        make_sweep(tmp_path / name, {(0.1, 1): 0.5})
+        plan = records.read_sweep(make_sweep(tmp_path / name, {(0.1, 1): 0.5}))
+        plan.arguments = [f"--config-dir={name}"]
+        records.write_sweep(plan, tmp_path / name)
+    assert [job.flags for job in find([tmp_path]).jobs] == [["--config-dir=one"], ["--config-dir=two"]]
     assert [job.name for job in find([tmp_path]).jobs] == ["one/0_lr=0.1_seed=1", "two/0_lr=0.1_seed=1"]

@@ -53,7 +53,7 @@ class Found:
 
     jobs: list[Job] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)  # folders with the reason, a line each
-    sweeps: list[records.Sweep] = field(default_factory=list)
+    sweeps: dict[Path, records.Sweep] = field(default_factory=dict)  # by folder
 
 
 def find(folders: Sequence[Path]) -> Found:
@@ -85,7 +85,7 @@ def _run_folders(top: Path, found: Found) -> Iterator[Path]:
     if (top / records.SWEEP_FILE).exists():
         try:
             sweep = records.read_sweep(top)
-            found.sweeps.append(sweep)
+            found.sweeps[top] = sweep
             planned = list(sweep.jobs)
         except ValueError as error:
             found.skipped.append(str(error))
@@ -108,9 +108,8 @@ def _is_run(folder: Path) -> bool:
 
 
 def _add(folder: Path, found: Found) -> None:
-    sweep = next((sweep for sweep in found.sweeps if folder.name in sweep.jobs), None)
-    planned = None if sweep is None else sweep.jobs[folder.name]
-    job = Job(folder.name, folder, "not started", planned or [])
+    sweep = found.sweeps.get(folder.parent)
+    job = Job(folder.name, folder, "not started", [] if sweep is None else sweep.jobs.get(folder.name, []))
     if sweep is not None:
         job.flags = records.needed_flags(sweep.arguments)
     try:
