@@ -63,7 +63,7 @@ def adam(parameters):
 
 
 def raw(data: InMemoryData, folder: Path) -> float:
-    network = MLP(data.in_shape, data.num_classes).train()
+    network = MLP(data.in_shape, data.out_features).train()
     optimizer = adam(network.parameters())
     begun = time.perf_counter()
     for inputs, labels in data.train_dataloader():
@@ -74,7 +74,7 @@ def raw(data: InMemoryData, folder: Path) -> float:
 
 
 def bare(data: InMemoryData, folder: Path) -> float:
-    return _fit(Bare(MLP(data.in_shape, data.num_classes)), data, [], False)
+    return _fit(Bare(MLP(data.in_shape, data.out_features)), data, [], False)
 
 
 def diagnostics_off(data: InMemoryData, folder: Path) -> float:
@@ -98,7 +98,7 @@ def basic_logging_each_step(data: InMemoryData, folder: Path) -> float:
 
 
 def _lit_dl(data: InMemoryData, folder: Path, callbacks: list[Callback], every: int = 20) -> float:
-    task = Classifier(MLP(data.in_shape, data.num_classes), adam)
+    task = Classifier(MLP(data.in_shape, data.out_features), adam)
     callbacks = [*callbacks, EpochProgress(), ModelCheckpoint(folder, filename="best", save_last=True)]
     return _fit(task, data, callbacks, TensorBoardLogger(folder, "", ""), every)
 

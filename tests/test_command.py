@@ -23,6 +23,7 @@ WRONG = [
     ("optimizer.weight_decay=-1", ["optimizer.weight_decay=-1", "from 0 up"]),
     ("l1=inf", ["l1=inf", "from 0 up"]),
     ("compile=2", ["compile=2", "true or false"]),
+    ("animate=2", ["animate=2", "true or false"]),
     ("seed=abc", ["seed=abc", "whole number", "4294967295"]),
     ("seed=-1", ["seed=-1", "from 0"]),
     ("trainer.max_epochs=-5", ["trainer.max_epochs=-5", "-1 for no limit"]),

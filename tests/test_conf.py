@@ -39,7 +39,7 @@ def test_every_choice_of_every_group_composes_and_builds(path, tmp_path):
     overrides = [] if group in ("data", "experiment") else ["data=digits"]
     cfg = config(*overrides, f"{group}={path.stem}")
     run = build(cfg, tmp_path)
-    assert run.task.network(torch.zeros(2, *run.data.in_shape)).shape == (2, run.data.num_classes)
+    assert run.task.network(torch.zeros(2, *run.data.in_shape)).shape == (2, run.data.out_features)
 
 
 @pytest.mark.parametrize("path", CHOICES, ids=lambda path: f"{path.parent.name}={path.stem}")

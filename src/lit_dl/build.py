@@ -55,7 +55,7 @@ def build(cfg: DictConfig, folder: Path) -> Run:
         data = _recipe(cfg.data)(shuffle_seed=cfg.seed)
     with command_errors("model"):
         network = _recipe(cfg.model)(
-            in_shape=data.in_shape, num_classes=data.num_classes, activation=_recipe(cfg.activation)
+            in_shape=data.in_shape, out_features=data.out_features, activation=_recipe(cfg.activation)
         )
         layers = layer_table(network, data.in_shape)
     with command_errors("init"):
@@ -86,7 +86,14 @@ def build(cfg: DictConfig, folder: Path) -> Run:
         watched = ("val/loss", "min") if early_stopping is None else (early_stopping.monitor, early_stopping.mode)
         best = BestAndLast(folder, *watched)
     callbacks = [callback for callback in (early_stopping, best, monitor) if callback is not None]
+    if monitor is not None:
+        callbacks += _pictures(cfg, data, folder)
     return Run(data, task, _trainer(cfg, folder, callbacks), best, early_stopping, monitor, layers)
+
+
+def _pictures(cfg: DictConfig, data: "InMemoryData", folder: Path) -> list[Any]:
+    """Callbacks that draw what this data or this network has to show."""
+    return []
 
 
 def _recipe(node: DictConfig) -> Callable[..., Any]:

@@ -35,8 +35,9 @@ def check_values(cfg: DictConfig) -> None:
     _number(cfg, "l1", 0)
     _number(cfg, "optimizer.lr", 0, least_included=False)
     _number(cfg, "optimizer.weight_decay", 0)
-    if not isinstance(cfg.compile, bool):
-        raise ValueError(f"compile={cfg.compile}: it must be true or false")
+    for key in ("compile", "animate"):
+        if not isinstance(cfg[key], bool):
+            raise ValueError(f"{key}={cfg[key]}: it must be true or false")
     for key in ("trainer.max_epochs", "trainer.max_steps"):
         _whole_number(cfg, key, least=1, no_limit=True)
     for key in ("accumulate_grad_batches", "check_val_every_n_epoch", "log_every_n_steps"):

@@ -8,7 +8,7 @@ from lit_dl.checks import CommandError
 from lit_dl.folders import LOG_FILE
 
 KEEP_HYDRA_FOLDER = "hydra.output_subdir=null"  # also how Lightning starts the other processes of DDP
-MAY_CHANGE = ("trainer", "logger", "diagnostics", "early_stopping", "compile")  # on resuming
+MAY_CHANGE = ("trainer", "logger", "diagnostics", "early_stopping", "compile", "animate")  # on resuming
 MAY_CHANGE_IN_SWEEP = ("sweep.", "hydra/launcher", "hydra.launcher", "hydra.sweeper.n_trials", "hydra.sweeper.n_jobs")
 MULTIRUN = {"-m", "--multirun"}
 

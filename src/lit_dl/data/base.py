@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 
 Samples = tuple[Tensor, Tensor]
-"""Inputs, (N, *in_shape), uint8 or float, and labels, (N,) int64."""
+"""Inputs, (N, *in_shape), uint8 or float, and labels, (N,) int64, or targets, (N, num_targets) float."""
 
 EVALUATION_BATCH = 1000  # no gradients are kept, so larger than a training batch; 1,000 MNIST images take 3 MB
 
@@ -20,8 +20,9 @@ EVALUATION_BATCH = 1000  # no gradients are kept, so larger than a training batc
 class InMemoryData(LightningDataModule, ABC):
     """A data set that fits in memory, split into a training, a validation and a test part.
 
-    A subclass gives ``name``, ``in_shape``, ``num_classes`` and the two loaders. The test set is never part of the
-    pool. Scaling to [0, 1] (of uint8) and normalisation come after the split, from the training part only.
+    A subclass gives ``name``, ``in_shape``, the two loaders, and ``num_classes`` or, for regression, ``num_targets``.
+    The test set is never part of the pool. Scaling to [0, 1] (of uint8) and normalisation come after the split, from
+    the training part only.
 
     Args:
         batch_size: samples in a training step (on each device), or ``"full"`` for the whole training part.
@@ -37,7 +38,8 @@ class InMemoryData(LightningDataModule, ABC):
 
     name: str
     in_shape: tuple[int, ...]  # without the batch dimension, e.g. (1, 28, 28)
-    num_classes: int
+    num_classes: int = 0  # of a classification
+    num_targets: int = 0  # values to predict for each sample, of a regression
 
     def __init__(
         self,
@@ -73,6 +75,11 @@ class InMemoryData(LightningDataModule, ABC):
         self.sha256 = ""  # of the raw training samples and labels, in the order of the split
 
     @property
+    def out_features(self) -> int:
+        """Outputs that a network for this data has: one for each class or target."""
+        return self.num_classes or self.num_targets
+
+    @property
     def class_names(self) -> list[str]:
         """A name for each class; its number unless a subclass knows better."""
         return [str(label) for label in range(self.num_classes)]
@@ -89,7 +96,7 @@ class InMemoryData(LightningDataModule, ABC):
         """Row numbers of the training and of the validation part, each (n,) int64, shuffled by ``split_seed``.
 
         Args:
-            labels: of the pool, (N,).
+            labels: of the pool, (N,), or targets, (N, num_targets).
         """
         pool_size = len(labels)
         val_size = min(max(1, round(self.val_fraction * pool_size)), pool_size - 1)

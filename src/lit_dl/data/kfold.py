@@ -58,6 +58,7 @@ class KFold(InMemoryData):
         self.name = f"{base.name}, fold {fold} of 0 to {folds - 1}"
         self.in_shape = base.in_shape
         self.num_classes = base.num_classes
+        self.num_targets = base.num_targets
 
     @property
     def class_names(self) -> list[str]:

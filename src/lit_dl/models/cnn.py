@@ -20,7 +20,7 @@ class CNN(nn.Module):
 
     Args:
         in_shape: channels, height, width.
-        num_classes: number of logits.
+        out_features: number of outputs: a logit a class, or a value a target.
         channels: output channels of each block.
         kernel_size, stride, padding: of each convolution.
         pool: what each block pools with.
@@ -28,7 +28,7 @@ class CNN(nn.Module):
         activation: makes the activation of one layer; called once a layer.
         dropout: probability of dropping a unit of the dense hidden layers in training.
 
-    Shapes: (B, *in_shape) to (B, num_classes).
+    Shapes: (B, *in_shape) to (B, out_features).
 
     Raises:
         ValueError: for samples that are no images or too small for so many blocks, or an argument out of its range.
@@ -37,7 +37,7 @@ class CNN(nn.Module):
     def __init__(
         self,
         in_shape: Sequence[int],
-        num_classes: int,
+        out_features: int,
         channels: Sequence[int] = (16, 32, 64),
         kernel_size: int = 5,
         stride: int = 1,
@@ -74,10 +74,10 @@ class CNN(nn.Module):
                     f"{side[0]}x{side[1]}. Try fewer channels, a smaller kernel or more padding"
                 )
         self.head = MLP(
-            (channels[-1] if channels else in_shape[0], *side), num_classes, hidden, activation, None, dropout
+            (channels[-1] if channels else in_shape[0], *side), out_features, hidden, activation, None, dropout
         )
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits, (B, num_classes)."""
+        """(B, out_features)."""
         return self.head(self.features(images))

@@ -13,18 +13,18 @@ NORMS = {"batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
 class MLP(nn.Sequential):
     """Dense layers with an activation between them.
 
-    Each hidden layer is h = dropout(activation(norm(W x + b))); the last layer is W x + b and gives logits. With no
+    Each hidden layer is h = dropout(activation(norm(W x + b))); the last layer is W x + b. With no
     hidden layers it is softmax regression.
 
     Args:
         in_shape: shape of a sample; it is flattened.
-        num_classes: number of logits.
+        out_features: number of outputs: a logit a class, or a value a target.
         hidden: widths of the hidden layers.
         activation: makes the activation of one layer; called once a layer.
         norm: normalisation before each activation: over the batch, over the layer's units, or none.
         dropout: probability of dropping a hidden unit in training.
 
-    Shapes: (B, *in_shape) to (B, num_classes).
+    Shapes: (B, *in_shape) to (B, out_features).
 
     Raises:
         ValueError: for a width that is not a positive whole number, or an unknown norm.
@@ -42,7 +42,7 @@ class MLP(nn.Sequential):
     def __init__(
         self,
         in_shape: Sequence[int],
-        num_classes: int,
+        out_features: int,
         hidden: Sequence[int] = (200, 200),
         activation: Callable[[], nn.Module] = nn.ReLU,
         norm: Literal["batch", "layer"] | None = None,
@@ -53,14 +53,14 @@ class MLP(nn.Sequential):
             raise ValueError(f"norm is {norm!r}; it must be {', '.join(NORMS)} or null")
         widths = (math.prod(in_shape), *hidden)
         layers: list[nn.Module] = [nn.Flatten()]
-        for in_features, out_features in pairwise(widths):
-            layers.append(nn.Linear(in_features, out_features))
+        for width_in, width in pairwise(widths):
+            layers.append(nn.Linear(width_in, width))
             if norm is not None:
-                layers.append(NORMS[norm](out_features))
+                layers.append(NORMS[norm](width))
             layers.append(activation())
             if dropout > 0:
                 layers.append(nn.Dropout(dropout))
-        super().__init__(*layers, nn.Linear(widths[-1], num_classes))
+        super().__init__(*layers, nn.Linear(widths[-1], out_features))
 
 
 def check_widths(name: str, widths: Sequence[int]) -> None:
