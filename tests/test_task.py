@@ -5,13 +5,17 @@ from functools import partial
 import pytest
 import torch
 from lightning.pytorch import Trainer, seed_everything
+from sklearn.metrics import confusion_matrix, mean_absolute_error, mean_squared_error, r2_score
 from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.optim import SGD, lr_scheduler
 
 from lit_dl.data import Digits, Spiral
+from lit_dl.data.base import InMemoryData
+from lit_dl.losses import BinaryCrossEntropy
 from lit_dl.models import MLP
-from lit_dl.task import Classifier, Sums, make_scheduler
+from lit_dl.schedule import make_scheduler
+from lit_dl.task import Classifier, Regressor
 
 FROZEN = partial(SGD, lr=0.0)
 
@@ -72,19 +76,70 @@ def test_an_l1_out_of_range_is_named(l1):
         Classifier(MLP((2,), 3), FROZEN, l1=l1)
 
 
-def test_sums_hold_over_many_batches_and_begin_anew():
-    sums, loss_sum, correct = Sums(), 0.0, 0
-    generator = torch.Generator().manual_seed(0)
-    for size in range(1, 3 * Sums.KEPT):
-        logits = torch.randn(size, 3, generator=generator)
-        labels = torch.randint(3, (size,), generator=generator)
-        loss = cross_entropy(logits, labels)
-        sums.add(loss, logits, labels)
-        loss_sum += loss.item() * size
-        correct += int((logits.argmax(1) == labels).sum())
-    count = sum(range(1, 3 * Sums.KEPT))
-    assert sums.take(torch.device("cpu")).tolist() == pytest.approx([loss_sum, correct, count], rel=1e-5)
-    assert sums.take(torch.device("cpu")).tolist() == [0, 0, 0]
+class Line(InMemoryData):
+    """y = (x1 + 2 x2, 3 - x2) and noise."""
+
+    name, in_shape, num_targets = "line", (2,), 2
+
+    def load_pool(self):
+        x = torch.randn(400, 2, generator=torch.Generator().manual_seed(0))
+        noise = torch.randn(400, 2, generator=torch.Generator().manual_seed(1))
+        return x, torch.stack([x[:, 0] + 2 * x[:, 1], 3 - x[:, 1]], dim=1) + 0.1 * noise
+
+    def load_test(self):
+        x, y = self.load_pool()
+        return x[:50] + 0.5, y[:50]
+
+
+def test_the_scores_of_a_regression_are_those_of_scikit_learn():
+    task, data = Regressor(MLP((2,), 2, [20]), FROZEN, num_targets=2), Line(batch_size=100)
+    trainer = fitted(task, data)
+    trainer.test(task, data, verbose=False)
+    for part, samples in (("train", data.train_set), ("val", data.val_set), ("test", data.test_set)):
+        inputs, targets = samples.tensors
+        outputs = task(inputs).detach()
+        expected = {
+            "loss": mean_squared_error(targets, outputs),
+            "mae": mean_absolute_error(targets, outputs),
+            "r2": r2_score(targets, outputs),
+        }
+        assert {name: task.metrics[f"{part}/{name}"] for name in expected} == pytest.approx(expected, rel=1e-5)
+    assert task.metric_names == ["train/loss", "train/mae", "train/r2", "val/loss", "val/mae", "val/r2"]
+
+
+def test_a_linear_regression_finds_the_coefficients():
+    torch.manual_seed(0)
+    task, data = Regressor(MLP((2,), 2, []), partial(SGD, lr=0.1), num_targets=2), Line(normalize=False)
+    fitted(task, data, max_epochs=30)
+    inputs, targets = data.train_set.tensors
+    design = torch.cat([inputs, torch.ones(len(inputs), 1)], dim=1)
+    best = torch.linalg.lstsq(design, targets).solution
+    assert torch.allclose(task.network[1].weight, best[:2].T, atol=0.02)
+    assert torch.allclose(task.network[1].bias, best[2], atol=0.02)
+
+
+def test_a_constant_target_has_no_r2():
+    task = Regressor(MLP((2,), 1), FROZEN, num_targets=1)
+    totals = task.totals(torch.tensor([[1.0], [2.0]]), torch.tensor([[7.1], [7.1]])).numpy()
+    assert task.scores_of(totals, 2) == {"mae": pytest.approx(5.6)}
+
+
+@pytest.mark.parametrize("loss", [nn.CrossEntropyLoss(), BinaryCrossEntropy()])
+def test_a_loss_for_classes_is_refused_for_numbers(loss):
+    with pytest.raises(ValueError, match="is for classes, but this data set has numbers"):
+        Regressor(MLP((2,), 1), FROZEN, loss=loss, num_targets=1)
+
+
+def test_a_net_with_one_output_tells_two_classes_apart():
+    task = Classifier(MLP((2,), 1, []), partial(SGD, lr=1.0), loss=BinaryCrossEntropy())
+    data = Spiral(classes=2, turns=0.0, noise=0.1, batch_size=64)  # two straight arms, on either side of a line
+    trainer = fitted(task, data, max_epochs=20)
+    trainer.test(task, data, verbose=False)
+    inputs, labels = data.test_set.tensors
+    predicted = (torch.sigmoid(task(inputs)) > 0.5).long().flatten()
+    assert task.confusion.tolist() == confusion_matrix(labels, predicted).tolist()
+    assert task.metrics["test/acc"] == pytest.approx((predicted == labels).float().mean().item())
+    assert task.metrics["test/acc"] > 0.99
 
 
 def test_a_loss_that_is_not_finite_stops_the_training_where_it_was_read():

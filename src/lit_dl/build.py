@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from lit_dl.data.base import InMemoryData
     from lit_dl.diagnostics import GradientMonitor
     from lit_dl.models.summary import Row
-    from lit_dl.task import Classifier
+    from lit_dl.task import Task
 
 
 @dataclass
@@ -29,7 +30,7 @@ class Run:
     """What a config is built into."""
 
     data: "InMemoryData"
-    task: "Classifier"
+    task: "Task"
     trainer: "Trainer"
     best: "BestAndLast | None"  # None with trainer.enable_checkpointing=false
     early_stopping: "EarlyStopping | None"
@@ -48,7 +49,8 @@ def build(cfg: DictConfig, folder: Path) -> Run:
     from lit_dl.checkpoints import BestAndLast
     from lit_dl.models import initialize
     from lit_dl.models.summary import layer_table
-    from lit_dl.task import Classifier, make_scheduler
+    from lit_dl.schedule import make_scheduler
+    from lit_dl.task import Classifier, Regressor
 
     seed_everything(cfg.seed, verbose=False)
     with command_errors("data"):
@@ -70,17 +72,18 @@ def build(cfg: DictConfig, folder: Path) -> Run:
             _, interval = make_scheduler(scheduler, trial, math.inf if endless else 1)
             if interval == "step" and cfg.resume is not None:
                 _check_length(cfg, folder)
-    with command_errors("loss"):
-        loss = _recipe(cfg.loss)()
     monitor = None
     if cfg.diagnostics is not None:
         with command_errors("diagnostics"):
             monitor = _recipe(cfg.diagnostics)()
     stops = cfg.diagnostics is None or cfg.diagnostics.on_divergence == "stop"
-    task = Classifier(network, optimizer, scheduler, loss, cfg.l1, stops_when_diverged=stops)
+    with command_errors("loss"):
+        kind = Classifier if data.num_classes else partial(Regressor, num_targets=data.num_targets)
+        task = kind(network, optimizer, scheduler, _recipe(cfg.loss)(), cfg.l1, stops_when_diverged=stops)
+        _try_loss(task, data)
     if cfg.compile:
         network.compile()  # in place, so that checkpoints have the same names
-    early_stopping = _early_stopping(cfg)
+    early_stopping = _early_stopping(cfg, task)
     best = None
     if cfg.trainer.enable_checkpointing:
         watched = ("val/loss", "min") if early_stopping is None else (early_stopping.monitor, early_stopping.mode)
@@ -102,20 +105,48 @@ def _recipe(node: DictConfig) -> Callable[..., Any]:
     return recipe
 
 
-def _early_stopping(cfg: DictConfig) -> "EarlyStopping | None":
+def _try_loss(task: "Task", data: "InMemoryData") -> None:
+    """Let the loss meet outputs of the network now, not when training has begun.
+
+    Raises:
+        ValueError: if they do not go together.
+        RuntimeError: if torch says so.
+    """
+    import torch
+
+    with torch.no_grad():
+        outputs = task.network.eval()(torch.zeros(2, *data.in_shape))
+    task.network.train()
+    if outputs.shape[1] == 1 and data.num_classes and _compares_outputs(task.loss):
+        raise ValueError(
+            "it compares outputs with each other, but this model has a single one. Take loss=binary_cross_entropy, or "
+            "loss=mse loss.link=sigmoid"
+        )
+    targets = torch.zeros(2, dtype=torch.long) if data.num_classes else torch.zeros(2, data.num_targets)
+    task.loss(outputs, targets)
+
+
+def _compares_outputs(loss: Any) -> bool:
+    from torch import nn
+
+    return isinstance(loss, nn.CrossEntropyLoss) or getattr(loss, "link", None) == "softmax"
+
+
+def _early_stopping(cfg: DictConfig, task: "Task") -> "EarlyStopping | None":
     if cfg.early_stopping is None:
         return None
     monitor, mode = cfg.early_stopping.monitor, cfg.early_stopping.mode
-    if monitor not in records.METRICS:
-        raise CommandError(f"early_stopping.monitor={monitor}: no such metric. It can be {', '.join(records.METRICS)}")
-    better = "max" if monitor.endswith("acc") else "min"
+    if monitor not in task.metric_names:
+        names = ", ".join(task.metric_names)
+        raise CommandError(f"early_stopping.monitor={monitor}: this run has no such metric. It can be {names}")
+    better = "max" if records.is_better_larger(monitor) else "min"
     if mode not in (None, better):
         raise CommandError(f"early_stopping.mode={mode}: the best {monitor} is its {better}imum. Leave the mode out")
     validates = cfg.trainer.limit_val_batches != 0 and (
         cfg.trainer.max_epochs == -1 or cfg.trainer.check_val_every_n_epoch <= cfg.trainer.max_epochs
     )
     if monitor.startswith("val") and not validates:
-        raise CommandError(f"early_stopping.monitor={monitor}: this run never validates. Take train/loss or train/acc")
+        raise CommandError(f"early_stopping.monitor={monitor}: this run never validates. Take train/loss")
     if not cfg.trainer.enable_checkpointing:
         raise CommandError("early_stopping=on tests the best parameters, so it needs trainer.enable_checkpointing=true")
     with command_errors("early_stopping"):

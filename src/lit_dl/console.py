@@ -23,6 +23,7 @@ error_console = Console(stderr=True, highlight=False)
 
 COLOURS = {"completed": "green", "early_stopped": "green", "diverged": "red", "interrupted": "yellow", "failed": "red"}
 
+TITLES = {"loss": "loss", "acc": "accuracy", "mae": "MAE", "r2": "R²"}  # of metrics, in this order
 
 _only_logged = False  # in a job of a sweep
 
@@ -80,26 +81,27 @@ def result_block(record: Record, folder: Path, tested: str) -> Group:
         tested: of which epoch the parameters are that gave the validation and test metrics.
     """
     table = Table(box=None, padding=(0, 3, 0, 0), header_style="dim")
-    for column in ("", "loss", "accuracy"):
+    shown = {name: title for name, title in TITLES.items() if any(key.endswith(f"/{name}") for key in record.metrics)}
+    for column in ("", *shown.values()):
         table.add_column(column, justify="right" if column else "left")
     labels = {"train": "train (last epoch)", "val": f"validation ({tested})", "test": f"test ({tested})"}
     for part, label in labels.items():
-        loss, accuracy = (record.metrics.get(f"{part}/{metric}") for metric in ("loss", "acc"))
         if f"{part}/loss" in record.metrics:
-            table.add_row(Text(label, style="bold"), _decimals(loss), _decimals(accuracy))
+            values = [_decimals(record.metrics, f"{part}/{name}") for name in shown]
+            table.add_row(Text(label, style="bold"), *values)
     status = Text.assemble(
         (record.status.replace("_", " "), f"bold {COLOURS[record.status]}"), f": {record.stop_reason}"
     )
     effort = f"{record.epochs} epochs, {record.steps:,} steps, {record.seconds:.1f} s"
-    shown = relative(folder)
+    path = relative(folder)
     return Group(
         "",
         table,
         "",
         status,
         f"{effort} ({record.samples_per_second:,.0f} samples/s)" if record.samples_per_second else effort,
-        Text(f"run folder   {shown}"),  # as Text, or rich would take brackets in it for markup
-        Text(f"see curves   {_tensorboard()} --logdir {shlex.quote(shown)}"),
+        Text(f"run folder   {path}"),  # as Text, or rich would take brackets in it for markup
+        Text(f"see curves   {_tensorboard()} --logdir {shlex.quote(path)}"),
     )
 
 
@@ -164,8 +166,11 @@ def _tensorboard() -> str:
     return "tensorboard" if shutil.which("tensorboard") or not beside.exists() else shlex.quote(relative(beside))
 
 
-def _decimals(value: float | None) -> str:
-    return "not finite" if value is None else f"{value:.4f}"
+def _decimals(metrics: Mapping[str, float | None], name: str) -> str:
+    value = metrics.get(name)
+    if value is None:
+        return "not finite" if name in metrics else "-"
+    return f"{value:.4f}"
 
 
 def relative(folder: Path) -> str:

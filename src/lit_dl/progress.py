@@ -14,7 +14,7 @@ LINES = 20  # epochs that leave a line behind, at most
 
 
 class EpochProgress(Callback):
-    """A bar of the training's steps with loss and accuracy, and a line for each epoch (or each k-th, when many).
+    """A bar of the training's steps with loss and scores, and a line for each epoch (or each k-th, when many).
 
     It shows what the module has read at logged steps (``reading``) and published (``metrics``), so it makes no
     transfer of its own. Without a terminal only the lines are printed.
@@ -93,7 +93,9 @@ def _of(epoch: int, trainer: Trainer) -> str:
 
 
 def _part(values: dict[str, float], part: str) -> str:
-    return f"{part} loss {values[f'{part}/loss']:.4f} acc {values[f'{part}/acc']:.4f}"
+    """Its metrics by name: train loss 0.1234 acc 0.9876."""
+    own = {name.partition("/")[2]: value for name, value in values.items() if name.startswith(f"{part}/")}
+    return " ".join([part, *(f"{name} {value:.4f}" for name, value in own.items())])
 
 
 def _total_steps(trainer: Trainer) -> float | None:

@@ -5,7 +5,7 @@ import math
 import os
 import platform
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -22,10 +22,12 @@ CHECKPOINTS = "checkpoints"
 LOCK_FILE = ".lock"  # in the run folder; freed by the system when its process is killed
 STOP_FILE = ".stop"  # in the sweep folder: no job begins any more
 LAST, BEST = "last", "best"  # names of the checkpoints, less .ckpt
-METRICS = ("train/loss", "train/acc", "val/loss", "val/acc")  # to choose by, and to watch; never the test set's
+# By which runs are chosen and watched, never the test set's: of all, of classification, of regression.
+METRICS = ("train/loss", "val/loss", "train/acc", "val/acc", "train/mae", "val/mae", "train/r2", "val/r2")
 PACKAGES = ("lit_dl", "torch", "lightning", "hydra-core", "torchmetrics", "tensorboard", "scikit-learn")
 
 Status = Literal["completed", "early_stopped", "diverged", "interrupted", "failed"]
+GOOD = ("completed", "early_stopped")  # statuses whose metrics count
 
 
 @dataclass
@@ -46,6 +48,17 @@ class Record:
     environment: dict[str, Any] = field(default_factory=dict)
     overrides: list[str] = field(default_factory=list)
     choices: dict[str, str] = field(default_factory=dict)  # of each config group
+
+
+def is_better_larger(metric: str) -> bool:
+    """Whether the largest value of a metric is its best."""
+    return metric.endswith(("/acc", "/r2"))
+
+
+def usual_metric(wanted: str, present: Collection[str]) -> str:
+    """The metric to rank by: the one wanted or, if no run has it, what there is in its place."""
+    instead = ("val/acc", "val/r2", "val/loss", "train/loss")
+    return next((name for name in (wanted, *instead) if name in present), wanted)
 
 
 def write(record: Record, folder: Path) -> None:

@@ -91,7 +91,7 @@ class OptunaSweeper(JobSweeper):
             )
         check_jobs(self.config, self.context, [[*fixed, *(f"{key}={_first(d)}" for key, d in space.items())]])
         run = Sweep(self.config, self.launcher, self.task, self.n_trials)
-        maximize = (self.direction or ("maximize" if run.plan.metric.endswith("acc") else "minimize")) == "maximize"
+        maximize = self.direction == "maximize" if self.direction else records.is_better_larger(run.plan.metric)
         samplers = {"tpe": optuna.samplers.TPESampler, "random": optuna.samplers.RandomSampler}
         study = optuna.create_study(
             storage=self.storage or f"sqlite:///{run.folder / DATABASE}",
@@ -124,13 +124,17 @@ class OptunaSweeper(JobSweeper):
             run.launch(list(batch))
             for name, number in batch.items():
                 if run.status(name) in get_args(records.Status):
-                    study.tell(number, value_of(records.read(run.folder / name), run.plan.metric, worst))
+                    record = records.read(run.folder / name)
+                    if record.status in records.GOOD and run.plan.metric not in record.metrics:
+                        names = ", ".join(name for name in records.METRICS if name in record.metrics)
+                        raise CommandError(f"sweep.metric={run.plan.metric}: these jobs have {names}")
+                    study.tell(number, value_of(record, run.plan.metric, worst))
                 del left[name]
 
 
 def value_of(record: records.Record, metric: str, worst: float) -> float:
     """What a job is worth: its metric, or ``worst`` if it failed, diverged or has none that is finite."""
-    value = record.metrics.get(metric) if record.status in ("completed", "early_stopped") else None
+    value = record.metrics.get(metric) if record.status in records.GOOD else None
     return worst if value is None or not math.isfinite(value) else value
 
 

@@ -80,7 +80,7 @@ class Sweep:
         left = [name for name in self.plan.jobs if self.status(name) not in FINISHED]
         self._earlier = len(self.plan.jobs) - len(left)
         over = f" over {', '.join(key.lstrip('+~') for key in varied)}" if varied else ""
-        say(f"{'sweep':<13}{self.total} job{'s' if self.total != 1 else ''}{over}; best by {self.plan.metric}")
+        say(f"{'sweep':<13}{self.total} job{'s' if self.total != 1 else ''}{over}")
         say(f"{'sweep folder':<13}{relative(self.folder)}")
         if self._earlier:
             say(f"{'resumed':<13}{self._earlier} have finished; to do: {', '.join(left) or 'none'}")
@@ -197,7 +197,8 @@ class Sweep:
             if record.status in BAD and self.fail_fast:
                 (self.folder / records.STOP_FILE).touch()
             number = f"job {self._earlier + done} of {self.total}"
-            job_line(number, name, record, self.plan.metric, passed / done * left)
+            metric = records.usual_metric(self.plan.metric, record.metrics)
+            job_line(number, name, record, metric, passed / done * left)
 
     def _stop_workers(self, names: Sequence[str]) -> None:
         """Give a launcher's processes time to end; those of submitit go on by themselves."""

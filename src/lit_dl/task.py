@@ -1,8 +1,8 @@
 """What a step, a loss and a metric are."""
 
-import inspect
 import math
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -15,32 +15,35 @@ from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 from lit_dl.curves import Curves
 from lit_dl.loggers import is_logged_step, log_scalars
+from lit_dl.losses import BinaryCrossEntropy, SquaredError, classes_of
+from lit_dl.schedule import make_scheduler
+from lit_dl.sums import Sums
 
-LENGTHS = ("total_steps", "T_max")  # by these names schedulers ask for the number of steps of the whole training
 
-
-class Classifier(LightningModule):
-    """A network that learns to tell classes apart.
+class Task(LightningModule, ABC):
+    """A network that learns from samples with known targets: what classification and regression share.
 
     The objective is loss + l1 * sum |w| over the weights (parameters of two or more dimensions). The metrics are the
-    loss without the penalty, and the accuracy: the share of samples whose largest logit is the label's. Both are means
-    over samples: ``train/*`` over the batches as training saw them (dropout on, parameters moving), ``val/*`` and
-    ``test/*`` over the whole part.
+    loss without the penalty, and the ``scores`` that a subclass names, all over samples: ``train/*`` over the batches
+    as training saw them (dropout on, parameters moving), ``val/*`` and ``test/*`` over the whole part.
 
     They are summed on the device. The sums of training are read at every logged step, which gives loggers the mean
     over the steps since the one logged before, and at the end of the epoch, which gives callbacks the mean over it.
 
     Args:
-        network: (B, *in_shape) to logits (B, num_classes).
+        network: (B, *in_shape) to outputs.
         optimizer: makes the optimizer from the parameters.
         scheduler: makes the learning-rate scheduler from the optimizer.
-        loss: (logits (B, num_classes), labels (B,)) to the mean loss of a batch; None is cross-entropy.
+        loss: (outputs, targets) of a batch to their mean loss; None is the subclass's usual one.
         l1: weight of the L1 penalty, 0 or more.
         stops_when_diverged: stop training where a loss is read that is not finite, at the next logged step.
+        width: number of the sums that ``totals`` gives.
 
     Raises:
         ValueError: for an ``l1`` out of its range.
     """
+
+    scores: tuple[str, ...]  # metrics beside the loss
 
     def __init__(
         self,
@@ -50,6 +53,8 @@ class Classifier(LightningModule):
         loss: Callable[[Tensor, Tensor], Tensor] | None = None,
         l1: float = 0.0,
         stops_when_diverged: bool = True,
+        *,
+        width: int,
     ) -> None:
         super().__init__()
         if not 0 <= l1 < math.inf:
@@ -57,23 +62,39 @@ class Classifier(LightningModule):
         self.network = network
         self.optimizer = optimizer
         self.scheduler = scheduler
-        self.loss = nn.CrossEntropyLoss() if loss is None else loss
+        self.loss = self.usual_loss() if loss is None else loss
         self.l1 = l1
         self.stops_when_diverged = stops_when_diverged
         self.metrics: dict[str, float] = {}  # the newest train/*, val/* and test/* over an epoch or a part
         self.reading: dict[str, float] = {}  # train/* as last logged, and lr
         self.curves = Curves()  # of train/* and val/*
-        self.confusion: Tensor | None = None  # counts, (num_classes, num_classes), true class by predicted class
         self.diverged_at: int | None = None  # the step at which a loss was read that is not finite
         self.validated_at: int | None = None  # the step of the last validation while training
         self.samples_seen = 0  # by training, on all devices, also before it was resumed
-        self._sums = Sums()  # on the device: of training, validation or test, whichever runs
-        self._since_logged = np.zeros(3)  # what was read of training since a step was logged
-        self._since_epoch = np.zeros(3)  # and since the epoch began
+        self._sums = Sums(self.totals, width)  # on the device: of training, validation or test, whichever runs
+        self._since_logged = np.zeros(2 + width)  # what was read of training since a step was logged
+        self._since_epoch = np.zeros(2 + width)  # and since the epoch began
         self._logged_at = 0  # the step that was logged last
         self._seconds = 0.0  # of training before it was resumed
         self._begun: float | None = None  # when it began or was resumed, by time.perf_counter
         self._ended: float | None = None
+
+    @property
+    def metric_names(self) -> list[str]:
+        """Of training and validation: ``train/loss``, ``train/acc``, ..."""
+        return [f"{part}/{name}" for part in ("train", "val") for name in ("loss", *self.scores)]
+
+    @abstractmethod
+    def usual_loss(self) -> Callable[[Tensor, Tensor], Tensor]:
+        """The loss that is taken where none is named."""
+
+    @abstractmethod
+    def totals(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Sums over samples from which the scores come, (width,), on the device."""
+
+    @abstractmethod
+    def scores_of(self, totals: np.ndarray, count: float) -> dict[str, float]:
+        """The scores by name, from the sums over ``count`` samples; without those that are not defined for them."""
 
     def __setattr__(self, name: str, value: Any) -> None:
         # Lightning stores the name of the current hook 44 times a step, and each time nn.Module looks whether it is a
@@ -84,7 +105,7 @@ class Classifier(LightningModule):
             super().__setattr__(name, value)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Logits, (B, num_classes)."""
+        """What the network gives for a batch."""
         return self.network(inputs)
 
     def configure_optimizers(self) -> Any:
@@ -130,16 +151,16 @@ class Classifier(LightningModule):
         self._logged_at = step
         self._read_training()
         lr = self.trainer.optimizers[0].param_groups[0]["lr"]
-        self.reading = {**_means("train", self._since_logged), "lr": float(lr)}
-        self._since_logged = np.zeros(3)
+        self.reading = {**self._means("train", self._since_logged), "lr": float(lr)}
+        self._since_logged = np.zeros_like(self._since_logged)
         self._to_loggers(self.reading)
 
     def on_train_epoch_end(self) -> None:
         """Publish the means over the epoch to callbacks; loggers have them in finer steps."""
         self._read_training()
         self._publish("train", self._since_epoch)
-        self._add_to_curves(self.trainer.current_epoch + 1.0, _means("train", self._since_epoch))
-        self._since_epoch = np.zeros(3)
+        self._add_to_curves(self.trainer.current_epoch + 1.0, self._means("train", self._since_epoch))
+        self._since_epoch = np.zeros_like(self._since_epoch)
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Add a batch to the sums."""
@@ -156,27 +177,19 @@ class Classifier(LightningModule):
         self._publish("val", total)
         if self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
             self.validated_at = self.trainer.global_step
-            self._to_loggers(_means("val", total))
+            self._to_loggers(self._means("val", total))
             part = (self.trainer.fit_loop.batch_idx + 1) / self.trainer.num_training_batches
-            self._add_to_curves(self.trainer.current_epoch + part, _means("val", total))
+            self._add_to_curves(self.trainer.current_epoch + part, self._means("val", total))
 
     def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Add a batch to the sums and to the confusion matrix."""
-        _, logits = self._loss(batch)
-        counts = multiclass_confusion_matrix(logits, batch[1], logits.shape[1], validate_args=False)
-        self.confusion = counts if self.confusion is None else self.confusion + counts
-
-    def on_test_epoch_start(self) -> None:
-        """Begin a new confusion matrix."""
-        self.confusion = None
+        """Add a batch to the sums."""
+        self._loss(batch)
 
     def on_test_epoch_end(self) -> None:
         """Publish the means over the test set."""
         total = self._take()
         self._publish("test", total)
-        self._to_loggers(_means("test", total))
-        if self.confusion is not None:
-            self.confusion = self.trainer.strategy.reduce(self.confusion, reduce_op="sum").cpu()
+        self._to_loggers(self._means("test", total))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what a resumed run needs to go on as if it had not been stopped."""
@@ -197,27 +210,27 @@ class Classifier(LightningModule):
             torch.cuda.set_rng_state_all([state.cpu() for state in checkpoint["random"]["cuda"]])
 
     def _loss(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        inputs, labels = batch
-        logits = self(inputs)
-        loss = self.loss(logits, labels)
-        self._sums.add(loss, logits, labels)
-        return loss, logits
+        inputs, targets = batch
+        outputs = self(inputs)
+        loss = self.loss(outputs, targets)
+        self._sums.add(loss, outputs, targets)
+        return loss, outputs
 
     def _take(self) -> np.ndarray:
-        """What the sums hold, over all devices: loss, correct answers, samples. One transfer."""
+        """What the sums hold, over all devices: loss, samples, further sums. One transfer."""
         return self.trainer.strategy.reduce(self._sums.take(self.device), reduce_op="sum").cpu().numpy()
 
     def _read_training(self) -> None:
         total = self._take()
         self._since_logged += total
         self._since_epoch += total
-        self.samples_seen += int(total[2])
+        self.samples_seen += int(total[1])
         if not math.isfinite(total[0]) and self.diverged_at is None:
             self.diverged_at = self.trainer.global_step
             self.trainer.should_stop = self.trainer.should_stop or self.stops_when_diverged
 
     def _publish(self, part: str, total: np.ndarray) -> None:
-        values = _means(part, total)
+        values = self._means(part, total)
         self.metrics.update(values)
         self.log_dict(values, logger=False, on_step=False, on_epoch=True, batch_size=1)
 
@@ -227,66 +240,103 @@ class Classifier(LightningModule):
     def _to_loggers(self, values: dict[str, float]) -> None:
         log_scalars(self.trainer, values, self.trainer.global_step)
 
+    def _means(self, part: str, total: np.ndarray) -> dict[str, float]:
+        loss, count = total[:2].tolist()
+        if not count:
+            return {}
+        values = {"loss": loss / count, **self.scores_of(total[2:], count)}
+        return {f"{part}/{name}": value for name, value in values.items()}
 
-def _means(part: str, total: np.ndarray) -> dict[str, float]:
-    loss, correct, count = total.tolist()
-    return {f"{part}/loss": loss / count, f"{part}/acc": correct / count} if count else {}
+
+class Classifier(Task):
+    """A network that learns to tell classes apart.
+
+    The score is the accuracy: the share of samples whose class is right. The class is that of the largest output or,
+    of a network with one output, 1 where that is above the loss's threshold.
+
+    Takes the arguments of ``Task``; the network gives (B, num_classes), or (B, 1) for two classes, and the loss takes
+    labels, (B,) int64. The usual one is cross-entropy.
+    """
+
+    scores = ("acc",)
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, width=1, **options)
+        self.confusion: Tensor | None = None  # counts, (num_classes, num_classes), true class by predicted class
+
+    def usual_loss(self) -> nn.Module:
+        """Cross-entropy."""
+        return nn.CrossEntropyLoss()
+
+    def totals(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The number of samples whose class is right."""
+        return (self._classes(outputs) == targets).sum().reshape(1)
+
+    def scores_of(self, totals: np.ndarray, count: float) -> dict[str, float]:
+        """The accuracy."""
+        return {"acc": totals.item() / count}
+
+    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """Add a batch to the sums and to the confusion matrix."""
+        _, outputs = self._loss(batch)
+        classes = max(outputs.shape[1], 2)
+        counts = multiclass_confusion_matrix(self._classes(outputs), batch[1], classes, validate_args=False)
+        self.confusion = counts if self.confusion is None else self.confusion + counts
+
+    def on_test_epoch_start(self) -> None:
+        """Begin a new confusion matrix."""
+        self.confusion = None
+
+    def on_test_epoch_end(self) -> None:
+        """Publish the means over the test set."""
+        super().on_test_epoch_end()
+        if self.confusion is not None:
+            self.confusion = self.trainer.strategy.reduce(self.confusion, reduce_op="sum").cpu()
+
+    def _classes(self, outputs: Tensor) -> Tensor:
+        return classes_of(outputs, getattr(self.loss, "threshold", 0.0))
 
 
-def make_scheduler(recipe: Callable[..., Any], optimizer: Optimizer, steps: float) -> tuple[Any, str]:
-    """A learning-rate scheduler, and whether it advances every ``"step"`` or every ``"epoch"``.
+class Regressor(Task):
+    """A network that learns to predict numbers.
 
-    One that asks for the length of the training (OneCycleLR, CosineAnnealingLR) gets it in steps and advances at every
-    step, any other after every epoch.
+    The scores are the mean absolute error, MAE, over samples and targets, and the coefficient of determination,
+    R^2 = 1 - sum (y - y_hat)^2 / sum (y - mean y)^2 of each target, averaged over them, as scikit-learn's ``r2_score``
+    has it: 1 is perfect, 0 is no better than the mean. Where a target is constant there is none.
+
+    Takes the arguments of ``Task``; the network gives (B, num_targets), the loss takes targets of that shape. The usual
+    one is the squared error.
 
     Args:
-        recipe: makes the scheduler from the optimizer.
-        steps: of the optimizer in the whole training; infinite for one without end.
+        num_targets: numbers to predict for each sample.
 
     Raises:
-        ValueError: if the scheduler needs the length of a training without end.
-    """
-    lengths = [name for name in LENGTHS if name in inspect.signature(recipe).parameters]
-    if lengths and not math.isfinite(steps):
-        raise ValueError("this schedule needs the length of the training; set trainer.max_epochs or trainer.max_steps")
-    return recipe(optimizer, **{name: int(steps) for name in lengths}), "step" if lengths else "epoch"
-
-
-class Sums:
-    """Sum of losses, number of correct answers and number of samples, on the device until taken.
-
-    Batches are kept and added up many at a time: a few operations on fifty batches instead of nine on each.
+        ValueError: for a loss that is for classes.
     """
 
-    KEPT = 50  # batches; their logits are all that is held
+    scores = ("mae", "r2")
 
-    def __init__(self) -> None:
-        self._batches: list[tuple[Tensor, Tensor, Tensor]] = []  # not yet added up
-        self._total: Tensor | None = None  # (2,) float32: loss, correct
-        self._count = 0
+    def __init__(self, *arguments: Any, num_targets: int, **options: Any) -> None:
+        super().__init__(*arguments, width=1 + 3 * num_targets, **options)
+        if isinstance(self.loss, nn.CrossEntropyLoss | BinaryCrossEntropy):
+            raise ValueError(f"{type(self.loss).__name__} is for classes, but this data set has numbers. Take loss=mse")
 
-    def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
-        """Add a batch: its mean loss (), logits (B, C), labels (B,). Waits for no device."""
-        self._batches.append((loss.detach(), logits.detach(), labels))
-        self._count += len(labels)
-        if len(self._batches) == self.KEPT:
-            self._add_up()
+    def usual_loss(self) -> nn.Module:
+        """Squared error."""
+        return SquaredError()
 
-    def take(self, device: torch.device) -> Tensor:
-        """(3,) float64 (float32 where the device has none): loss, correct, count; the sums begin anew."""
-        if self._batches:
-            self._add_up()
-        dtype = torch.float32 if device.type == "mps" else torch.float64
-        total = torch.tensor([0.0, 0.0, self._count], dtype=dtype, device=device)
-        if self._total is not None:
-            total[:2] = self._total
-        self._total, self._count = None, 0
-        return total
+    def totals(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Sum of absolute errors, then for each target the sums of squared errors, of y and of y^2."""
+        exact = torch.float32 if outputs.device.type == "mps" else torch.float64  # y^2 - (sum y)^2 / n cancels
+        errors, values = outputs.to(exact) - targets, targets.to(exact)
+        of_each = [errors.square().sum(0), values.sum(0), values.square().sum(0)]
+        return torch.cat([errors.abs().sum().reshape(1), *of_each])
 
-    def _add_up(self) -> None:
-        losses, logits, labels = zip(*self._batches, strict=True)
-        sizes = torch.tensor([len(batch) for batch in labels], device=losses[0].device)
-        correct = (torch.cat(logits).argmax(dim=1) == torch.cat(labels)).sum()
-        total = torch.stack([(torch.stack(losses).float() * sizes).sum(), correct])
-        self._total = total if self._total is None else self._total + total
-        self._batches = []
+    def scores_of(self, totals: np.ndarray, count: float) -> dict[str, float]:
+        """MAE and R^2."""
+        squared_errors, values, squares = totals[1:].reshape(3, -1)
+        scores = {"mae": totals[0].item() / (count * len(values))}
+        variation = squares - values**2 / count
+        if (variation > 1e-12 * squares).all():  # less is rounding
+            scores["r2"] = float(np.mean(1 - squared_errors / variation))
+        return scores

@@ -153,13 +153,14 @@ def _quiet() -> None:
 def _facts(cfg: DictConfig, run: Run, folder: Path) -> dict[str, str]:
     sizes, data = run.data.sizes(), run.data
     shape = "x".join(str(side) for side in data.in_shape)
+    answers = f"{data.num_classes} classes" if data.num_classes else f"{data.num_targets} targets"
     choices = HydraConfig.get().runtime.choices
     parameters = sum(p.numel() for p in run.task.parameters())
     device, world = run.trainer.strategy.root_device, run.trainer.world_size
     decay = cfg.optimizer.get("weight_decay")
     return {
         "data": f"{data.name}: {sizes['train']:,} training, {sizes['val']:,} validation, {sizes['test']:,} test",
-        "samples": f"{shape}, {data.num_classes} classes; batch size {data.batch_size}",
+        "samples": f"{shape}, {answers}; batch size {data.batch_size}",
         "model": f"{choices['model']}, {parameters:,} parameters; activation {choices['activation']}, "
         f"init {choices['init']}",
         "optimizer": f"{choices['optimizer']}, lr {cfg.optimizer.get('lr')}"
@@ -225,8 +226,9 @@ def _course(run: Run) -> records.Course:
 
 def _log_result(cfg: DictConfig, run: Run, folder: Path, record: records.Record) -> None:
     from lit_dl.loggers import boards
+    from lit_dl.task import Classifier
 
-    if run.task.confusion is not None:
+    if isinstance(run.task, Classifier) and run.task.confusion is not None:
         from lit_dl.diagnostics.figures import confusion_matrix
 
         figure = confusion_matrix(run.task.confusion, run.data.class_names)
@@ -245,7 +247,7 @@ def _log_result(cfg: DictConfig, run: Run, folder: Path, record: records.Record)
 
 def _hyperparameters(cfg: DictConfig) -> dict[str, Any]:
     """What TensorBoard's HParams compares runs by: the choice of each group, the numbers, and all that was set."""
-    groups = ("data", "model", "activation", "init", "optimizer", "scheduler", "early_stopping")
+    groups = ("data", "model", "activation", "init", "optimizer", "scheduler", "loss", "early_stopping")
     choices = {group: HydraConfig.get().runtime.choices[group] for group in groups}
     keys = ("seed", "dropout", "l1", "optimizer.lr", "optimizer.weight_decay", "data.batch_size", "data.train_size")
     numbers = {key: OmegaConf.select(cfg, key) for key in keys}

@@ -12,7 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from lit_dl.console import TITLES
 from lit_dl.heat_map import colour_scale, heat_map
+from lit_dl.records import usual_metric
 from lit_dl.report.runs import Job, Value
 from lit_dl.report.settings import Comparison, Setting, label_of, mean_of, shortened, text_of
 
@@ -21,6 +23,7 @@ MOST_COLOURS = 10  # settings that can be told apart; the others are grey
 MOST_POINTS = 150  # of a curve; a chart shows no more
 MOST_FACTORS = 6
 MOST_MAPS = 12  # gradient flows side by side
+PARTS = {"train": "training", "val": "validation"}
 GREY, RED = "#b8b8b8", "#c62828"
 
 
@@ -37,12 +40,13 @@ def charts(comparison: Comparison) -> dict[str, str]:
 
 
 def learning_curves(comparison: Comparison) -> Figure | None:
-    """Training loss and validation accuracy of each job by epoch, on common axes; a cross where a job diverged."""
+    """Training loss and accuracy (or what ranks) of each job by epoch, on common axes; a cross where a job diverged."""
     if not any(job.course.points for job in comparison.jobs):
         return None
     figure = Figure(figsize=(11, 4.2), layout="constrained")
-    panels = figure.subplots(1, 2)
-    for axes, metric in zip(panels, ("train/loss", "val/acc"), strict=True):
+    shown = list(dict.fromkeys(["train/loss", usual_metric("val/acc", comparison.metrics)]))
+    panels = figure.subplots(1, len(shown), squeeze=False)[0]
+    for axes, metric in zip(panels, shown, strict=True):
         for setting, colour in reversed(list(zip(comparison.settings, _colours(comparison.settings), strict=True))):
             for number, job in enumerate(setting.jobs):
                 _curve(axes, job, metric, colour, label_of(setting.values) if number == 0 else None)
@@ -51,12 +55,13 @@ def learning_curves(comparison: Comparison) -> Figure | None:
             _cross(axes, job, metric)
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.set_title({"train/loss": "training loss", "val/acc": "validation accuracy"}[metric])
+        part, _, name = metric.partition("/")
+        axes.set_title(f"{PARTS[part]} {TITLES[name]}")
         axes.grid(alpha=0.25)
     if comparison.compared:
         handles, labels = panels[0].get_legend_handles_labels()
-        shown = slice(len(handles) - 1, None if len(handles) <= MOST_COLOURS else len(handles) - 1 - MOST_COLOURS, -1)
-        figure.legend(handles[shown], labels[shown], loc="outside right upper", frameon=False, title="best first")
+        first = slice(len(handles) - 1, None if len(handles) <= MOST_COLOURS else len(handles) - 1 - MOST_COLOURS, -1)
+        figure.legend(handles[first], labels[first], loc="outside right upper", frameon=False, title="best first")
     return figure
 
 

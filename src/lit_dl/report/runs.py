@@ -11,7 +11,6 @@ import yaml
 
 from lit_dl import records
 
-GOOD = ("completed", "early_stopped")  # statuses whose metrics count
 # Keys that say nothing of a setting: Hydra's own, where results go, and what belongs to the sweep as a whole.
 NO_FACTORS = ("hydra.", "hydra/", "resume", "sweep.", "logger", "trainer.enable_progress_bar")
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C ten times as fast, where PyYAML was built with it
@@ -34,7 +33,7 @@ class Job:
     @property
     def is_good(self) -> bool:
         """Whether it ended as it should."""
-        return self.status in GOOD
+        return self.status in records.GOOD
 
     def metric(self, name: str) -> float | None:
         """A final metric; None if there is none that is finite."""

@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from lit_dl.records import is_better_larger, usual_metric
 from lit_dl.report.runs import Found, Job, Value, factors
 
 REPLICATES = ("seed", "data.fold", "data.split_seed")  # what repeats a setting instead of changing it
-METRICS = ("val/acc", "val/loss", "train/acc", "train/loss", "test/acc", "test/loss")
+METRICS = tuple(f"{part}/{name}" for name in ("acc", "r2", "mae", "loss") for part in ("val", "train", "test"))
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ def compare(found: Found, metric: str, accuracy: float) -> Comparison:
     """Group and rank what was found.
 
     Settings whose jobs all ended well come first, by the mean of the metric; then those of which some did, whose mean
-    is that of the survivors; then the others.
+    is that of the survivors; then the others. Where no job has the metric, another one takes its place.
     """
     varied = factors(found.jobs)
     compared = [key for key in varied if key not in REPLICATES]
@@ -121,6 +122,7 @@ def compare(found: Found, metric: str, accuracy: float) -> Comparison:
         setting = groups.setdefault(label, Setting(values, [], []))
         setting.jobs.append(job)
         setting.repeats.append(repr([varied[key][number] for key in varied if key in REPLICATES]))
+    metric = usual_metric(metric, {name for job in found.jobs if job.record is not None for name in job.record.metrics})
     settings = sorted(groups.values(), key=lambda setting: _rank(setting, metric))
     return Comparison(found.jobs, metric, accuracy, varied, settings, found.skipped)
 
@@ -135,7 +137,7 @@ def _rank(setting: Setting, metric: str) -> tuple[int, float]:
 def _score(value: float | None, metric: str) -> float:
     """Larger is better."""
     assert value is not None
-    return value if metric.endswith("acc") else -value
+    return value if is_better_larger(metric) else -value
 
 
 def mean_of(values: Iterable[float | None]) -> Mean | None:
@@ -187,9 +189,11 @@ def rows_of(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
     """Head and rows of the table of settings: what varied, metrics, health."""
     several = any(len(setting.jobs) > 1 for setting in comparison.settings)
     names = comparison.compared or (["setting"] if several else ["run"])
-    shown = [name for name in comparison.metrics if name in (comparison.metric, "val/acc", "train/acc", "test/acc")]
+    has_accuracy = "val/acc" in comparison.metrics
+    score = "acc" if has_accuracy else comparison.metric.partition("/")[2]
+    shown = [name for name in comparison.metrics if name == comparison.metric or name.endswith(f"/{score}")]
     head = [*names, *shown, *(["jobs"] if several else []), "diagnosis", "epochs", "time"]
-    head += [f"to {comparison.accuracy:g}", "status"]
+    head += [*([f"to {comparison.accuracy:g}"] if has_accuracy else []), "status"]
     rows = []
     for setting in comparison.settings:
         name = "all" if several else setting.jobs[0].name
@@ -197,7 +201,8 @@ def rows_of(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
         row += [mean_text(setting.metric(metric)) for metric in shown]
         row += [_count(setting)] if several else []
         row += [_counted(setting.findings(), len(setting.jobs)), *_effort(setting)]
-        row += [_reached(setting, comparison.accuracy), _counted(setting.statuses(), len(setting.jobs))]
+        row += [_reached(setting, comparison.accuracy)] if has_accuracy else []
+        row += [_counted(setting.statuses(), len(setting.jobs))]
         rows.append(row)
     return head, rows
 
