@@ -57,6 +57,15 @@ def test_activations(compared):
     assert not any("vanishing_gradients" in kinds for kinds in findings(jobs["relu"]))
 
 
+def test_each_cure_shrinks_the_gap_of_the_net_that_overfits(compared):
+    jobs = compared("five_cures", "experiment")
+    gaps = {name: mean(group, "train_eval/acc") - mean(group, "val/acc") for name, group in jobs.items()}
+    sick = gaps.pop("overfitting")
+    assert len(gaps) == 7
+    assert max(gaps.values()) < sick
+    assert mean(jobs["overfitting"], "train_eval/acc") == 1.0
+
+
 def test_dropout(compared):
     jobs = compared("dropout", "dropout")
     gaps = {rate: mean(group, "val/loss") - mean(group, "train/loss") for rate, group in jobs.items()}

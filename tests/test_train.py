@@ -12,6 +12,7 @@ import yaml
 from runs import PROGRAM, QUICK, events, steps_and_values
 
 from lit_dl import records
+from lit_dl.data import Digits
 from lit_dl.models import MLP
 
 
@@ -32,7 +33,7 @@ def test_a_run_leaves_what_the_contract_names(command):
     }  # fmt: skip
     record = result.record
     assert (record.status, record.stop_reason) == ("completed", "trainer.max_epochs=2 reached")
-    assert set(record.metrics) == {f"{part}/{name}" for part in ("train", "val", "test") for name in ("loss", "acc")}
+    assert set(record.metrics) == {f"{part}/{name}" for part in ("train", "train_eval", "val", "test") for name in ("loss", "acc")}
     assert (record.epochs, record.steps) == (2, 44)  # 1,350 samples in batches of 64
     assert record.samples_per_second == pytest.approx(2 * 1350 / record.seconds)
     assert record.best_checkpoint == "checkpoints/best.ckpt"
@@ -281,6 +282,17 @@ def test_validation_and_test_are_of_the_same_parameters(command):
     validated_each_epoch = command("data=digits", "trainer.max_epochs=4").record.metrics
     assert records.read(folder).metrics == validated_each_epoch
     assert steps_and_values(folder, "val/loss")[0] == [66]
+
+
+def test_the_training_part_is_evaluated_with_the_parameters_that_are_tested_and_without_dropout(command):
+    result = command(*QUICK, "dropout=0.5", "early_stopping=on", "early_stopping.patience=1", "trainer.max_epochs=20")
+    weights = torch.load(result.folder / "checkpoints/best.ckpt", weights_only=True)["state_dict"]
+    network, data = MLP((1, 8, 8), 10, dropout=0.5).eval(), Digits()
+    network.load_state_dict({name.removeprefix("network."): value for name, value in weights.items()})
+    data.setup()
+    inputs, labels = data.train_set.tensors
+    accuracy = (network(inputs).argmax(1) == labels).float().mean().item()
+    assert result.record.metrics["train_eval/acc"] == pytest.approx(accuracy, abs=1e-6)
 
 
 def test_last_is_the_last_epoch_also_when_it_is_not_validated(command):

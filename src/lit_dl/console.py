@@ -84,7 +84,12 @@ def result_block(record: Record, folder: Path, tested: str) -> Group:
     shown = {name: title for name, title in TITLES.items() if any(key.endswith(f"/{name}") for key in record.metrics)}
     for column in ("", *shown.values()):
         table.add_column(column, justify="right" if column else "left")
-    labels = {"train": "train (last epoch)", "val": f"validation ({tested})", "test": f"test ({tested})"}
+    labels = {
+        "train": "train, as it went (last epoch)",
+        "train_eval": f"train ({tested})",
+        "val": f"validation ({tested})",
+        "test": f"test ({tested})",
+    }
     for part, label in labels.items():
         if f"{part}/loss" in record.metrics:
             values = [_decimals(record.metrics, f"{part}/{name}") for name in shown]

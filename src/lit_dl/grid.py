@@ -68,7 +68,9 @@ class GridSweeper(JobSweeper):
 
 
 def parse(context: HydraContext, params: Mapping[str, Any], arguments: Sequence[str]) -> dict[str, Override]:
-    """What an experiment varies and what was typed, by key; the latter wins."""
+    """What an experiment varies and what was typed, by key; the latter wins, but for the name of that experiment."""
+    if "experiment" in params:
+        arguments = [argument for argument in arguments if not argument.startswith("experiment=")]
     given = [*(f"{key}={value}" for key, value in params.items()), *arguments]
     parsed = OverridesParser.create(config_loader=context.config_loader).parse_overrides(given)
     return {override.get_key_element(): override for override in parsed}

@@ -58,7 +58,7 @@ class Task:
             console.quiet = True  # or the lines and bars of several processes would mix
         find_users_classes()
         with environment(FULL_ERROR, self.full_error), _at_work:
-            if HydraConfig.get().mode == RunMode.MULTIRUN:
+            if in_sweep():
                 self._do_in_sweep(cfg)
             else:
                 self.codes.append(self._do(cfg))
@@ -84,20 +84,19 @@ class Task:
 
     def _do(self, cfg: DictConfig) -> int:
         folder = Path(HydraConfig.get().runtime.output_dir)
-        in_sweep = HydraConfig.get().mode == RunMode.MULTIRUN
         try:
             with alone_in(folder):
-                return self._try(cfg, folder, in_sweep)
+                return self._try(cfg, folder)
         except CommandError as error:  # another process is at work there
             return say_why(error, str(error), WRONG_COMMAND)
 
-    def _try(self, cfg: DictConfig, folder: Path, in_sweep: bool) -> int:
+    def _try(self, cfg: DictConfig, folder: Path) -> int:
         try:
             self.job(cfg, folder)
             return OK
         except CommandError as error:
             code = say_why(error, str(error), WRONG_COMMAND)
-            if in_sweep:
+            if in_sweep():
                 config = HydraConfig.get()
                 record = records.Record("failed", str(error), overrides=list(config.overrides.task))
                 record.choices = records.named_choices(config.runtime.choices)
@@ -132,6 +131,11 @@ class Task:
             os.environ.clear()
             os.environ.update(variables)
             _leave_process_group()
+
+
+def in_sweep() -> bool:
+    """Whether this is a job of a sweep. One whose experiment was named by another experiment has no mode."""
+    return HydraConfig.get().mode != RunMode.RUN
 
 
 def _leave_with(parent: int) -> None:

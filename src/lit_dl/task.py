@@ -25,7 +25,8 @@ class Task(LightningModule, ABC):
 
     The objective is loss + l1 * sum |w| over the weights (parameters of two or more dimensions). The metrics are the
     loss without the penalty, and the ``scores`` that a subclass names, all over samples: ``train/*`` over the batches
-    as training saw them (dropout on, parameters moving), ``val/*`` and ``test/*`` over the whole part.
+    as training saw them (dropout on, parameters moving), ``val/*`` and ``test/*`` over the whole part; a validation on
+    other samples is published under the name that ``validates`` has been given.
 
     They are summed on the device. The sums of training are read at every logged step, which gives loggers the mean
     over the steps since the one logged before, and at the end of the epoch, which gives callbacks the mean over it.
@@ -67,6 +68,7 @@ class Task(LightningModule, ABC):
         self.stops_when_diverged = stops_when_diverged
         self.metrics: dict[str, float] = {}  # the newest train/*, val/* and test/* over an epoch or a part
         self.reading: dict[str, float] = {}  # train/* as last logged, and lr
+        self.validates = "val"  # the part that validation is on
         self.curves = Curves()  # of train/* and val/*
         self.diverged_at: int | None = None  # the step at which a loss was read that is not finite
         self.validated_at: int | None = None  # the step of the last validation while training
@@ -174,7 +176,7 @@ class Task(LightningModule, ABC):
     def on_validation_epoch_end(self) -> None:
         """Publish the means over the validation part."""
         total = self._take()
-        self._publish("val", total)
+        self._publish(self.validates, total)
         if self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
             self.validated_at = self.trainer.global_step
             self._to_loggers(self._means("val", total))

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from lit_dl import records
@@ -23,6 +22,7 @@ from lit_dl.build import Run, build
 from lit_dl.checks import CommandError, check_values
 from lit_dl.command import command_errors, run_command
 from lit_dl.console import console, relative, result_block, say, start_block
+from lit_dl.job import in_sweep
 
 COLUMNS = 100  # of the gradient flow in curves.json
 # Lightning's remarks on what is meant so here: data in memory needs no workers, metrics are reduced before they are
@@ -105,13 +105,18 @@ def fit(run: Run, record: records.Record, checkpoint: Path | None) -> None:
 
 
 def test(run: Run, record: records.Record) -> None:
-    """Test the last parameters or, with early stopping, validate and test the best ones; never diverged ones."""
+    """Validate and test the last parameters or, with early stopping, the best ones; never diverged ones.
+
+    They are evaluated on the training part too, since ``train/*`` is of parameters that moved, with dropout.
+    """
     if record.status == "diverged":
         return
     best = run.best.best_model_path if run.early_stopping is not None and run.best is not None else ""
     if best or run.task.validated_at != run.trainer.global_step:  # the same parameters are validated and tested
         run.trainer.validate(run.task, datamodule=run.data, ckpt_path=best or None, verbose=False)
     run.trainer.test(run.task, datamodule=run.data, verbose=False)
+    run.task.validates = "train_eval"
+    run.trainer.validate(run.task, dataloaders=run.data.train_eval_dataloader(), verbose=False)
 
 
 def _check_unfinished(cfg: DictConfig, folder: Path) -> None:
@@ -132,7 +137,7 @@ def _check_unfinished(cfg: DictConfig, folder: Path) -> None:
 def _check_devices(cfg: DictConfig, run: Run) -> None:
     """Lightning starts DDP's processes with the command of the one it is in, and a launcher's have another one."""
     launcher = HydraConfig.get().runtime.choices["hydra/launcher"]
-    if HydraConfig.get().mode == RunMode.MULTIRUN and launcher != "basic" and run.trainer.world_size > 1:
+    if in_sweep() and launcher != "basic" and run.trainer.world_size > 1:
         raise CommandError(
             f"trainer.devices={cfg.trainer.devices}: hydra/launcher={launcher} starts each job in a process of its "
             "own, which cannot share it among devices. Take trainer.devices=1, or hydra/launcher=basic"

@@ -56,6 +56,18 @@ def test_normalisation_is_measured_on_the_training_part_alone():
     assert data.test_set.tensors[0][0, 0, 0, 0].item() == pytest.approx((1000 - mean) / std, rel=1e-5)
 
 
+def test_label_noise_draws_so_many_labels_anew_and_leaves_the_test_set_alone():
+    clean, noisy = ready(Digits(split_seed=3)), ready(Digits(split_seed=3, label_noise=0.3))
+    wrong = torch.cat([noisy.train_set.tensors[1] != clean.train_set.tensors[1],
+                       noisy.val_set.tensors[1] != clean.val_set.tensors[1]])  # fmt: skip
+    # Each of 1,500 labels is another one with probability 0.3 * 9 / 10; four standard deviations.
+    assert wrong.float().mean().item() == pytest.approx(0.27, abs=4 * (0.27 * 0.73 / 1500) ** 0.5)
+    assert torch.equal(noisy.test_set.tensors[1], clean.test_set.tensors[1])
+    assert torch.equal(noisy.train_set.tensors[0], clean.train_set.tensors[0])
+    again = ready(Digits(split_seed=3, label_noise=0.3, shuffle_seed=9))
+    assert torch.equal(again.train_set.tensors[1], noisy.train_set.tensors[1])
+
+
 def test_a_constant_channel_stays_finite():
     assert torch.equal(ready(Ramp()).train_set.tensors[0][:, 1], torch.zeros(90, 1, 2))
 

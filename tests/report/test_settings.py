@@ -30,6 +30,24 @@ def test_jobs_that_differ_in_seed_alone_make_one_setting_best_first(tmp_path):
     assert comparison.best.overrides == ["optimizer.lr=0.5", "seed=3"]
 
 
+def test_the_gap_is_the_accuracy_on_the_training_less_that_on_the_validation_part(tmp_path):
+    for seed, (train, val) in enumerate([(1.0, 0.7), (0.9, 0.8)]):
+        metrics = {"train_eval/acc": train, "val/acc": val, "train/acc": 0.5}
+        make_run(tmp_path / str(seed), f"seed={seed}", metrics=metrics, config={"seed": seed})
+    head, (row,) = rows_of(compare(find([tmp_path]), "val/acc", 0.9))
+    assert row[head.index("gap")] == "0.2000 ± 0.1414"  # of 0.3 and 0.1
+    assert "train/acc" not in head
+
+
+def test_where_no_job_has_the_metric_what_there_is_ranks(tmp_path):
+    for name, r2 in (("a", 0.1), ("b", 0.9)):
+        make_run(tmp_path / name, f"l1={r2}", metrics={"val/r2": r2, "val/loss": 1.0}, config={"l1": r2})
+    comparison = compare(find([tmp_path]), "val/acc", 0.9)
+    assert comparison.metric == "val/r2"
+    assert comparison.best.metric("val/r2") == 0.9
+    assert not [name for name in rows_of(comparison)[0] if name.startswith("to ")]
+
+
 def test_a_loss_is_best_when_low(tmp_path):
     folder = make_sweep(tmp_path / "sweep", {(0.1, 1): 0.6, (0.5, 1): 0.9, (0.9, 1): 0.2})
     assert [s.values["optimizer.lr"] for s in comparison_of(folder, metric="val/loss").settings] == [0.5, 0.1, 0.9]

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 Samples = tuple[Tensor, Tensor]
 """Inputs, (N, *in_shape), uint8 or float, and labels, (N,) int64, or targets, (N, num_targets) float."""
 
+NOISE_SEED = 0  # which labels are wrong is the same whatever the other seeds
 EVALUATION_BATCH = 1000  # no gradients are kept, so larger than a training batch; 1,000 MNIST images take 3 MB
 
 
@@ -28,6 +29,8 @@ class InMemoryData(LightningDataModule, ABC):
         batch_size: samples in a training step (on each device), or ``"full"`` for the whole training part.
         val_fraction: share of the pool held out for validation, between 0 and 1, both excluded.
         train_size: use only the first n of the shuffled training part; None uses all.
+        label_noise: share of the pool's labels that are drawn anew from all classes, so that no net can learn them but
+            by heart (Zhang et al. 2017); the test set keeps its own. Only for classes.
         normalize: shift and scale each channel (of images) or feature (of vectors) to mean 0 and variance 1.
         split_seed: seed of the split into training and validation part, apart from every other seed.
         shuffle_seed: seed of the order of the training batches.
@@ -47,6 +50,7 @@ class InMemoryData(LightningDataModule, ABC):
         batch_size: int | Literal["full"] = 64,
         val_fraction: float = 0.1,
         train_size: int | None = None,
+        label_noise: float = 0.0,
         normalize: bool = True,
         split_seed: int = 0,
         shuffle_seed: int = 0,
@@ -56,6 +60,8 @@ class InMemoryData(LightningDataModule, ABC):
             check_count("batch_size", batch_size, ", or full")
         if not is_number(val_fraction) or not 0 < val_fraction < 1:
             raise ValueError(f"val_fraction is {val_fraction!r}; it must lie between 0 and 1, both excluded")
+        if not is_number(label_noise) or not 0 <= label_noise <= 1:
+            raise ValueError(f"label_noise is {label_noise!r}; it must lie between 0 and 1")
         if train_size is not None:
             check_count("train_size", train_size, ", or null for all")
         check_count("split_seed", split_seed, least=0)
@@ -66,6 +72,7 @@ class InMemoryData(LightningDataModule, ABC):
         self.batch_size = batch_size
         self.val_fraction = val_fraction
         self.train_size = train_size
+        self.label_noise = label_noise
         self.normalize = normalize
         self.split_seed = split_seed
         self.shuffle_seed = shuffle_seed
@@ -108,6 +115,7 @@ class InMemoryData(LightningDataModule, ABC):
         if self.train_set is not None:
             return
         inputs, labels = self.load_pool()
+        labels = self._with_noise(labels)
         train, val = self.split(labels)
         if self.train_size is not None:
             if self.train_size > len(train):
@@ -128,6 +136,15 @@ class InMemoryData(LightningDataModule, ABC):
         self.val_set = TensorDataset(parts[1], labels[val])
         self.test_set = TensorDataset(parts[2], test_labels)
 
+    def _with_noise(self, labels: Tensor) -> Tensor:
+        if self.label_noise == 0:
+            return labels
+        if labels.is_floating_point():
+            raise ValueError(f"label_noise is {self.label_noise}, but {self.name} has numbers, not classes")
+        generator = torch.Generator().manual_seed(NOISE_SEED)
+        drawn = torch.rand(len(labels), generator=generator) < self.label_noise
+        return torch.where(drawn, torch.randint(self.num_classes, labels.shape, generator=generator), labels)
+
     def sizes(self) -> dict[str, int]:
         """Number of samples in each part, after ``setup``."""
         parts = {"train": self.train_set, "val": self.val_set, "test": self.test_set}
@@ -138,6 +155,11 @@ class InMemoryData(LightningDataModule, ABC):
         assert self.train_set is not None, "call setup() first"
         size = len(self.train_set) if self.batch_size == "full" else self.batch_size
         return self._loader(self.train_set, size, shuffle=True)
+
+    def train_eval_dataloader(self) -> DataLoader:
+        """The training part in order, to be evaluated as the others are."""
+        assert self.train_set is not None, "call setup() first"
+        return self._loader(self.train_set, EVALUATION_BATCH)
 
     def val_dataloader(self) -> DataLoader:
         """The validation part in order."""

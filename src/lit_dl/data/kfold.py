@@ -20,7 +20,7 @@ class KFold(InMemoryData):
         folds: number of folds, from 2 up to the number of samples in the smallest class (of all, for targets).
         fold: which one is the validation part, from 0 to ``folds`` - 1.
         split_seed: seed of the folds, below 2**32.
-        batch_size, train_size, normalize: as for ``InMemoryData``; None takes that of ``base``.
+        batch_size, train_size, label_noise, normalize: as for ``InMemoryData``; None takes that of ``base``.
         shuffle_seed: seed of the order of the training batches.
 
     Raises:
@@ -36,12 +36,14 @@ class KFold(InMemoryData):
         split_seed: int = 0,
         batch_size: int | Literal["full"] | None = None,
         train_size: int | None = None,
+        label_noise: float | None = None,
         normalize: bool | None = None,
         shuffle_seed: int = 0,
     ) -> None:
         super().__init__(
             batch_size=base.batch_size if batch_size is None else batch_size,
             train_size=base.train_size if train_size is None else train_size,
+            label_noise=base.label_noise if label_noise is None else label_noise,
             normalize=base.normalize if normalize is None else normalize,
             split_seed=split_seed,
             shuffle_seed=shuffle_seed,

@@ -11,7 +11,8 @@ from lit_dl.records import is_better_larger, usual_metric
 from lit_dl.report.runs import Found, Job, Value, factors
 
 REPLICATES = ("seed", "data.fold", "data.split_seed")  # what repeats a setting instead of changing it
-METRICS = tuple(f"{part}/{name}" for name in ("acc", "r2", "mae", "loss") for part in ("val", "train", "test"))
+PARTS = ("val", "train_eval", "test", "train")
+METRICS = tuple(f"{part}/{name}" for name in ("acc", "r2", "mae", "loss") for part in PARTS)
 
 
 @dataclass(frozen=True)
@@ -191,14 +192,27 @@ def rows_of(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
     names = comparison.compared or (["setting"] if several else ["run"])
     has_accuracy = "val/acc" in comparison.metrics
     score = "acc" if has_accuracy else comparison.metric.partition("/")[2]
-    shown = [name for name in comparison.metrics if name == comparison.metric or name.endswith(f"/{score}")]
-    head = [*names, *shown, *(["jobs"] if several else []), "diagnosis", "epochs", "time"]
+    scores = [name for name in comparison.metrics if name.endswith(f"/{score}")]
+    has_gap = has_accuracy and f"train_eval/{score}" in scores
+    if has_gap:
+        scores.remove("train/acc")  # of parameters that moved, with dropout: train_eval/acc compares with the others
+    shown = [name for name in comparison.metrics if name == comparison.metric or name in scores]
+    head = [
+        *names,
+        *shown,
+        *(["gap"] if has_gap else []),
+        *(["jobs"] if several else []),
+        "diagnosis",
+        "epochs",
+        "time",
+    ]
     head += [*([f"to {comparison.accuracy:g}"] if has_accuracy else []), "status"]
     rows = []
     for setting in comparison.settings:
         name = "all" if several else setting.jobs[0].name
         row = [text_of(setting.values[key]) for key in comparison.compared] or [name]
         row += [mean_text(setting.metric(metric)) for metric in shown]
+        row += [mean_text(setting.mean(gap))] if has_gap else []
         row += [_count(setting)] if several else []
         row += [_counted(setting.findings(), len(setting.jobs)), *_effort(setting)]
         row += [_reached(setting, comparison.accuracy)] if has_accuracy else []
@@ -215,6 +229,12 @@ def mean_text(mean: Mean | None, unit: str = "") -> str:
         return f"{mean.mean:.1f}{unit}"
     digits = ".4f" if abs(mean.mean) < 1000 else ".3g"
     return f"{mean.mean:{digits}}" + (f" ± {mean.std:{digits}}" if mean.std is not None else "")
+
+
+def gap(job: Job) -> float | None:
+    """How much better a net does on what it was trained on: accuracy on the training less on the validation part."""
+    train, val = job.metric("train_eval/acc"), job.metric("val/acc")
+    return None if train is None or val is None else train - val
 
 
 def _count(setting: Setting) -> str:
