@@ -33,13 +33,23 @@ def choices(group: str) -> list[str]:
     return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
 
 
+# Models that are not for ten classes of 8x8 pixels, with data they are for; MNIST is not read before it is set up.
+THEIR_DATA = {
+    "perceptron": ["data=spiral", "data.classes=2"],
+    "lenet": ["data=mnist"],
+    "alexnet": ["data=mnist"],
+}
+
+
 @pytest.mark.parametrize("path", CHOICES, ids=lambda path: f"{path.parent.name}={path.stem}")
 def test_every_choice_of_every_group_composes_and_builds(path, tmp_path):
     group = path.parent.name
     overrides = [] if group in ("data", "experiment") else ["data=digits"]
+    overrides = THEIR_DATA.get(path.stem, overrides) if group == "model" else overrides
     cfg = config(*overrides, f"{group}={path.stem}")
     run = build(cfg, tmp_path)
-    assert run.task.network(torch.zeros(2, *run.data.in_shape)).shape == (2, run.data.out_features)
+    outputs = 1 if path.stem == "perceptron" else run.data.out_features
+    assert run.task.network(torch.zeros(2, *run.data.in_shape)).shape == (2, outputs)
 
 
 @pytest.mark.parametrize("path", CHOICES, ids=lambda path: f"{path.parent.name}={path.stem}")

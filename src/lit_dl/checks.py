@@ -32,6 +32,7 @@ def check_values(cfg: DictConfig) -> None:
     check_sweep(cfg)
     _whole_number(cfg, "seed", most=SEED_LIMIT - 1)
     _number(cfg, "dropout", 0, 1)
+    _check_dropout_is_used(cfg)
     _number(cfg, "l1", 0)
     _number(cfg, "optimizer.lr", 0, least_included=False)
     _number(cfg, "optimizer.weight_decay", 0)
@@ -55,6 +56,15 @@ def check_values(cfg: DictConfig) -> None:
             f"trainer.gradient_clip_val={cfg.trainer.gradient_clip_val}: fused optimizers cannot clip gradients under "
             "trainer.precision=16-mixed. Add optimizer.fused=false, or take trainer.precision=bf16-mixed"
         )
+
+
+def _check_dropout_is_used(cfg: DictConfig) -> None:
+    if cfg.dropout == 0:
+        return
+    if "dropout" not in cfg.model:
+        raise ValueError(f"dropout={cfg.dropout}: this model has no dropout. Leave it out, or take model=mlp")
+    if not OmegaConf.is_interpolation(cfg.model, "dropout"):
+        raise ValueError(f"dropout={cfg.dropout}: this model has its own. Set model.dropout={cfg.dropout} instead")
 
 
 def check_sweep(cfg: DictConfig) -> None:

@@ -62,15 +62,27 @@ def say_error(message: str) -> None:
     log.error(message)
 
 
-def start_block(facts: Mapping[str, str], layers: Sequence[tuple[str, str, int]]) -> Group:
-    """The facts of a run, then its layers with output shape and number of parameters."""
+LayerRow = tuple[str, str, int | None, tuple[int, int] | None]
+
+
+def start_block(facts: Mapping[str, str], layers: Sequence[LayerRow]) -> Group:
+    """The facts of a run, then its layers with output shape, in a convolutional net receptive field, and parameters.
+
+    Args:
+        layers: of each its name, the shape of its output, its number of parameters, None where a row above has them,
+            and the receptive field in pixels, None where there is none.
+    """
     head = [Text.assemble((f"{name:<12}", "bold"), value) for name, value in facts.items()]
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("layer")
     table.add_column("output", justify="right")
+    if sees := any(field is not None for *_, field in layers):
+        table.add_column("receptive field", justify="right")
     table.add_column("parameters", justify="right")
-    for name, shape, count in layers:
-        table.add_row(name, shape, f"{count:,}" if count else "")
+    for name, shape, count, field in layers:
+        parameters = "shared" if count is None else f"{count:,}" if count else ""
+        seen = [] if not sees else [f"{field[0]}x{field[1]}" if field is not None else ""]
+        table.add_row(name, shape, *seen, parameters)
     return Group(*head, "", table, "")
 
 

@@ -5,34 +5,51 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.dropout import _DropoutNd
+
+from lit_dl.models.windows import PIXEL, WINDOWED, Field, Sides, field_after
 
 
 class Row(NamedTuple):
-    """One layer: its name and kind, the shape of its output without the batch, its number of parameters."""
+    """One use of a layer."""
 
-    name: str
-    shape: str
-    parameters: int
+    name: str  # its kind, and for a convolution or pooling its window
+    shape: str  # of its output, without the batch
+    parameters: int | None  # that no row above has; None where all it has are in rows above
+    receptive_field: Sides | None = None  # pixels of the input, height and width, that one output sees
 
 
 @torch.no_grad()
 def layer_table(network: nn.Module, in_shape: Sequence[int]) -> list[Row]:
-    """The leaves of a network in the order in which a batch passes them.
+    """The leaves of a network in the order in which a batch passes them, a row for each time that it does.
+
+    A receptive field is given from the first convolution or pooling on: of what passes from one such layer to the next
+    through activations, dropout and batch normalisation, and of dense layers after them, which see the whole image. It
+    ends at the sides of the image.
 
     Args:
         in_shape: shape of a sample. A batch of two zeros is passed through the network in evaluation mode.
     """
     rows: list[Row] = []
+    fields = _Fields(in_shape)
+    counted: set[nn.Parameter] = set()
 
     def note(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        own = set(module.parameters())
+        new = own - counted
+        counted.update(new)
+        count = None if own and not new else sum(p.numel() for p in new)
         shape = "x".join(str(side) for side in output.shape[1:])
-        rows.append(Row(_describe(module), shape, sum(p.numel() for p in module.parameters())))
+        rows.append(Row(_describe(module), shape, count, fields.pass_on(module, inputs, output)))
 
     leaves = [module for module in network.modules() if not list(module.children())]
     hooks = [leaf.register_forward_hook(note) for leaf in leaves]
     was_training = network.training
+    batch = torch.zeros(2, *in_shape)
+    fields.begin(batch)
     try:
-        network.eval()(torch.zeros(2, *in_shape))
+        network.eval()(batch)
     finally:
         network.train(was_training)
         for hook in hooks:
@@ -40,11 +57,47 @@ def layer_table(network: nn.Module, in_shape: Sequence[int]) -> list[Row]:
     return rows
 
 
+class _Fields:
+    """What the tensors of a forward pass see of the input."""
+
+    def __init__(self, in_shape: Sequence[int]) -> None:
+        self._image = (in_shape[1], in_shape[2]) if len(in_shape) == 3 else None
+        self._of: dict[int, tuple[Tensor, Field]] = {}  # by the tensor's id, with the tensor, so that the id stays its
+        self._windows = False  # whether a convolution or pooling has passed
+
+    def begin(self, batch: Tensor) -> None:
+        """Each pixel of the batch sees itself."""
+        self._of[id(batch)] = batch, PIXEL
+
+    def pass_on(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Sides | None:
+        """What one output of a layer sees; None where that is not known, or no window has passed yet."""
+        if self._image is None:
+            return None
+        if self._windows and isinstance(module, nn.Linear):
+            return self._image
+        _, field = self._of.get(id(inputs[0]), (None, None)) if inputs else (None, None)
+        if field is None or not (isinstance(module, WINDOWED) or _is_pointwise(module)):
+            return None
+        if isinstance(module, WINDOWED):
+            field, self._windows = field_after(module, field), True
+        self._of[id(output)] = output, field
+        height, width = (min(seen, side) for seen, side in zip(field.size, self._image, strict=True))
+        return (height, width) if self._windows else None
+
+
+def _is_pointwise(module: nn.Module) -> bool:
+    """Whether each of its outputs comes of the same pixel alone."""
+    is_activation = any(kind.__module__ == "torch.nn.modules.activation" for kind in type(module).__mro__)
+    mixes = getattr(module, "dim", 1) != 1  # a softmax along a side of the image
+    return (is_activation and not mixes) or isinstance(module, nn.Identity | _BatchNorm | _DropoutNd)
+
+
 def _describe(module: nn.Module) -> str:
     """The kind, and for a convolution or pooling its window."""
     name = type(module).__name__
-    if isinstance(module, nn.Conv2d):
-        return f"{name} {module.kernel_size[0]}x{module.kernel_size[1]}"
+    if isinstance(module, WINDOWED):
+        height, width = module.kernel_size if isinstance(module.kernel_size, tuple) else (module.kernel_size,) * 2
+        return f"{name} {height}x{width}"
     if isinstance(module, nn.Dropout):
         return f"{name} {module.p:g}"
     return name

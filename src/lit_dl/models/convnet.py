@@ -1,0 +1,73 @@
+"""What convolutional nets share: layers that see windows of an image, then dense layers."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from lit_dl.models.mlp import MLP
+from lit_dl.models.windows import WINDOWED, output_sides
+
+
+class ConvNet(nn.Module):
+    """Convolutions and poolings, ``features``, then a dense ``head``.
+
+    Weights lie in channels_last order, in which convolutions are 1.3 to 1.5 times as fast on a CPU.
+
+    Args:
+        in_shape: channels, height, width.
+        out_features: number of outputs: a logit a class, or a value a target.
+        features: the layers before the head.
+        hidden: widths of the dense hidden layers.
+        activation: makes the activation of a dense hidden layer; called once a layer.
+        dropout: probability of dropping a unit of the dense hidden layers in training.
+        called: what a message calls the features, and ...
+        advice: ... says to do where the images are too small for them.
+
+    Shapes: (B, *in_shape) to (B, out_features).
+
+    Raises:
+        ValueError: for images that are too small.
+    """
+
+    def __init__(
+        self,
+        in_shape: Sequence[int],
+        out_features: int,
+        features: nn.Sequential,
+        hidden: Sequence[int],
+        activation: Callable[[], nn.Module],
+        dropout: float,
+        *,
+        called: str,
+        advice: str,
+    ) -> None:
+        super().__init__()
+        self.features = features
+        channels, height, width = in_shape
+        sides = height, width
+        for layer in features:
+            if isinstance(layer, nn.Conv2d):
+                channels = layer.out_channels
+            if isinstance(layer, WINDOWED):
+                sides = output_sides(layer, sides)
+            if min(sides) < 1:
+                raise ValueError(
+                    f"{called} leave nothing of {height}x{width} pixels: {type(layer).__name__} after {channels} "
+                    f"channels gives {max(sides[0], 0)}x{max(sides[1], 0)}. {advice}"
+                )
+        self.head = MLP((channels, *sides), out_features, hidden, activation, None, dropout)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, out_features)."""
+        return self.head(self.features(images))
+
+
+def check_images(called: str, in_shape: Sequence[int]) -> None:
+    """Raise a ValueError unless samples are images (channels, height, width)."""
+    if len(in_shape) != 3:
+        raise ValueError(
+            f"{called} needs images (channels, height, width), but a sample of this data set has shape "
+            f"{tuple(in_shape)}. Try model=mlp, or data=mnist or data=digits"
+        )
