@@ -28,6 +28,7 @@ ALLOWED = {
     ],
     "lit_dl.diagnostics.history": [],
     "lit_dl.diagnostics.figures": ["lit_dl.diagnostics.history", "lit_dl.heat_map"],
+    "lit_dl.diagnostics.feature_maps": ["lit_dl.diagnostics.measures", "lit_dl.loggers"],
     "lit_dl.diagnostics.monitor": ["lit_dl.console", "lit_dl.diagnostics", "lit_dl.loggers"],
     "lit_dl.loggers": [],
     "lit_dl.curves": [],

@@ -96,7 +96,9 @@ def build(cfg: DictConfig, folder: Path) -> Run:
 
 def _pictures(cfg: DictConfig, data: "InMemoryData", folder: Path) -> list[Any]:
     """Callbacks that draw what this data or this network has to show."""
-    return []
+    from lit_dl.diagnostics.feature_maps import FeatureMaps
+
+    return [FeatureMaps(folder)]
 
 
 def _recipe(node: DictConfig) -> Callable[..., Any]:

@@ -1,0 +1,201 @@
+"""Pictures of what convolutions do: their filters, and what they make of a sample."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+
+from lit_dl.diagnostics.measures import layers_of
+from lit_dl.loggers import boards
+
+MOST_FILTERS = 64  # that can be told apart in a picture
+MOST_MAPS = 16  # of a layer
+SIGNED = "RdBu_r"  # white is 0, red above it
+
+
+def filters(weights: Mapping[str, Tensor]) -> Figure:
+    """The kernels of a convolution at several times, beside each other and on one scale.
+
+    The scale is symmetric around 0. Kernels of three channels are drawn as colours, in which grey is 0; of other
+    numbers, each channel's kernel by itself, a row for each output channel.
+
+    Args:
+        weights: (out_channels, in_channels, height, width) by what stands above it; of one shape.
+    """
+    first = next(iter(weights.values()))
+    shown, in_channels = first[:MOST_FILTERS], first.shape[1]
+    is_colour = in_channels == 3
+    columns = math.ceil(math.sqrt(len(shown))) if in_channels in (1, 3) else in_channels
+    most = _largest(list(weights.values()))
+    figure = Figure(figsize=(0.6 + 4.2 * len(weights), 4.9), dpi=100, layout="constrained")
+    places = figure.subplots(1, len(weights), squeeze=False)[0]
+    for axes, (name, weight) in zip(places, weights.items(), strict=True):
+        kernels = weight[:MOST_FILTERS].detach().float().cpu()
+        tiles = kernels if is_colour else kernels.flatten(0, 1)[:MOST_FILTERS, None]
+        _draw_signed(axes, _tiled(tiles, columns), most)
+        axes.set_title(name)
+    size = f"{first.shape[0]} filters of {first.shape[2]}x{first.shape[3]}"
+    few = "" if len(shown) == len(first) else f", the first {len(shown)}"
+    figure.suptitle(f"First convolution: {size}{few}")
+    if is_colour:
+        figure.supxlabel(f"red, green and blue from -{most:.2g} (dark) to {most:.2g}; grey is 0", fontsize=10)
+    else:
+        scale = ScalarMappable(Normalize(-most, most), SIGNED)
+        figure.colorbar(scale, ax=list(places), label="weight", shrink=0.8)
+    return figure
+
+
+def feature_maps(image: Tensor, maps: Mapping[str, Tensor]) -> Figure:
+    """A sample, and what each convolution makes of it, before the activation; each layer on a scale of its own.
+
+    Args:
+        image: (channels, height, width); of one channel grey, of three coloured, of others the first.
+        maps: of each layer (channels, height, width), by its name; the first 16 channels are drawn.
+    """
+    columns = min(3, len(maps) + 1)
+    rows = math.ceil((len(maps) + 1) / columns)
+    figure = Figure(figsize=(3.6 * columns, 3.9 * rows), dpi=100, layout="constrained")
+    places = figure.subplots(rows, columns, squeeze=False).flatten().tolist()
+    _draw_image(places[0], image.detach().float().cpu())
+    for axes, (name, layer) in zip(places[1:], maps.items(), strict=False):
+        shown = layer[:MOST_MAPS].detach().float().cpu()
+        most = _largest([shown])
+        _draw_signed(axes, _tiled(shown[:, None], math.ceil(math.sqrt(len(shown)))), most)
+        few = f"{len(layer)} maps" if len(shown) == len(layer) else f"{len(shown)} of {len(layer)} maps"
+        axes.set_title(f"{name}: {few} of {layer.shape[1]}x{layer.shape[2]}", fontsize=11)
+        axes.set_xlabel(f"blue -{most:.2g}, white 0, red {most:.2g}")
+    for axes in places[1 + len(maps) :]:
+        axes.set_axis_off()
+    figure.suptitle("A validation sample, and what each convolution makes of it (before the activation)")
+    return figure
+
+
+class FeatureMaps(Callback):
+    """At the end of training, draws the filters of the first ``nn.Conv2d`` and what each makes of a validation sample.
+
+    It works on any LightningModule that takes the first part of a batch as its input; without an ``nn.Conv2d`` it does
+    nothing, without validation it draws the filters alone. TensorBoard gets the images ``filters`` (at the start of
+    training and now) and ``feature_maps``; the sample is the first of the validation part.
+
+    Args:
+        folder: where ``filters.png`` and ``feature_maps.png`` are written; None for TensorBoard alone.
+
+    Example:
+        >>> trainer = Trainer(callbacks=[FeatureMaps()])  # doctest: +SKIP
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder
+        self._before: tuple[int, Tensor] | None = None  # the step with which training began, and the filters then
+        self._sample: Tensor | None = None  # (1, *in_shape)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Keep the filters as they are before the first step."""
+        convolutions = _convolutions(pl_module)
+        self._before = (trainer.global_step, convolutions[0].weight.detach().clone()) if convolutions else None
+
+    def on_validation_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        """Keep the first sample."""
+        if self._sample is None:
+            inputs = batch[0] if isinstance(batch, list | tuple) else batch
+            self._sample = inputs[:1].detach().clone() if isinstance(inputs, Tensor) else None
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Draw, out of the time of training."""
+        if self._before is None or not trainer.is_global_zero:
+            return
+        start, before = self._before
+        now = _convolutions(pl_module)[0].weight
+        self._show(trainer, "filters", filters({f"step {start:,}": before, f"step {trainer.global_step:,}": now}))
+        if self._sample is not None:
+            self._show(trainer, "feature_maps", feature_maps(self._sample[0], maps_of(pl_module, self._sample)))
+
+    def _show(self, trainer: Trainer, name: str, figure: Figure) -> None:
+        if self.folder is not None:
+            figure.savefig(self.folder / f"{name}.png")
+        for board in boards(trainer):
+            board.experiment.add_figure(name, figure, trainer.global_step, close=False)
+
+
+@torch.no_grad()
+def maps_of(network: nn.Module, sample: Tensor) -> dict[str, Tensor]:
+    """What each ``nn.Conv2d`` gives for a sample in evaluation mode, by its name, in order of use.
+
+    Args:
+        sample: (1, *in_shape).
+
+    Returns:
+        (channels, height, width) by names such as 01_conv2d, as ``lit_dl.diagnostics.measures.layers_of`` has them.
+    """
+    outputs: dict[nn.Module, Any] = {}
+    owners = [module for module in network.modules() if next(module.parameters(recurse=False), None) is not None]
+    hooks = [
+        owner.register_forward_hook(lambda module, inputs, output: outputs.update({module: output})) for owner in owners
+    ]
+    was_training = network.training
+    try:
+        with torch.compiler.set_stance("force_eager"):  # what is compiled would not call the hooks
+            network.eval()(sample)
+    finally:
+        network.train(was_training)
+        for hook in hooks:
+            hook.remove()
+    names = {layer.module: layer.name for layer in layers_of(network, list(outputs))}
+    return {names[module]: outputs[module][0] for module in outputs if isinstance(module, nn.Conv2d)}
+
+
+def _convolutions(network: nn.Module) -> list[nn.Conv2d]:
+    return [module for module in network.modules() if isinstance(module, nn.Conv2d)]
+
+
+def _largest(tensors: Sequence[Tensor]) -> float:
+    """The largest finite magnitude; 1 where there is none or nothing but 0."""
+    finite = [tensor[tensor.isfinite()].abs().max().item() for tensor in tensors if tensor.isfinite().any()]
+    return max(finite, default=0.0) or 1.0
+
+
+def _tiled(tiles: Tensor, columns: int) -> Tensor:
+    """Tiles (n, C, height, width) as one picture (C, ...), row by row, with gaps of NaN around them."""
+    count, channels, height, width = tiles.shape
+    gap = max(1, round(0.08 * max(height, width)))
+    rows = math.ceil(count / columns)
+    picture = torch.full((channels, rows * (height + gap) + gap, columns * (width + gap) + gap), math.nan)
+    for number, tile in enumerate(tiles):
+        down, across = number // columns * (height + gap) + gap, number % columns * (width + gap) + gap
+        picture[:, down : down + height, across : across + width] = tile
+    return picture
+
+
+def _draw_signed(axes: Axes, picture: Tensor, most: float) -> None:
+    """Draw (1, height, width) on a scale from blue to red, or (3, height, width) as colour; gaps stay white."""
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.set_facecolor("0.85")
+    if len(picture) == 1:
+        axes.imshow(picture[0].numpy(), vmin=-most, vmax=most, cmap=SIGNED)
+        return
+    colours = (picture / (2 * most) + 0.5).clamp(0, 1).permute(1, 2, 0)
+    opaque = colours.isfinite().all(dim=2, keepdim=True)
+    axes.imshow(torch.cat([colours.nan_to_num(), opaque.float()], dim=2).numpy())
+
+
+def _draw_image(axes: Axes, image: Tensor) -> None:
+    low, high = image.min(), image.max()
+    shown = (image - low) / (high - low).clamp(min=1e-12)
+    if len(image) == 3:
+        axes.imshow(shown.permute(1, 2, 0).numpy())
+    else:
+        axes.imshow(shown[0].numpy(), cmap="gray", vmin=0, vmax=1)
+    axes.set_title(f"input: {image.shape[1]}x{image.shape[2]}", fontsize=11)
+    axes.set_xlabel("column")
+    axes.set_ylabel("row")
