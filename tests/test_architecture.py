@@ -30,6 +30,8 @@ ALLOWED = {
     "lit_dl.diagnostics.figures": ["lit_dl.diagnostics.history", "lit_dl.heat_map"],
     "lit_dl.diagnostics.feature_maps": ["lit_dl.diagnostics.measures", "lit_dl.loggers"],
     "lit_dl.diagnostics.monitor": ["lit_dl.console", "lit_dl.diagnostics", "lit_dl.loggers"],
+    "lit_dl.optim": [],
+    "lit_dl.optim.groups": ["lit_dl.diagnostics.measures"],
     "lit_dl.loggers": [],
     "lit_dl.curves": [],
     "lit_dl.losses": [],
@@ -57,6 +59,7 @@ ALLOWED = {
         "lit_dl.data",
         "lit_dl.diagnostics",
         "lit_dl.models",
+        "lit_dl.optim",
         "lit_dl.progress",
         "lit_dl.records",
         "lit_dl.schedule",
@@ -106,7 +109,7 @@ def test_hydra_builds_objects_in_one_place_and_models_know_no_lightning(path):
         assert "hydra.utils" not in imported
     if name not in KNOW_HYDRA:
         assert not packages & {"hydra", "omegaconf"}
-    if name.startswith("lit_dl.models") or name == "lit_dl.diagnostics.measures":
+    if name.startswith("lit_dl.models") or name.startswith("lit_dl.optim") or name == "lit_dl.diagnostics.measures":
         assert "lightning" not in packages
     if name in ("lit_dl.records", "lit_dl.checks", "lit_dl.console", "lit_dl.heat_map") or ".report" in name:
         assert not packages & {"torch", "lightning"}

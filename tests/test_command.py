@@ -12,6 +12,17 @@ from lit_dl.checks import explain
 
 WRONG = [
     ("optimizer=admm", ["optimizer=admm", "adam", "rmsprop", "sgd"]),
+    ("optimizer=scratch/admm", ["optimizer=scratch/admm", "Did you mean scratch/adam"]),
+    ("optimizer/scratch=adam", ["optimizer/scratch", "typed optimizer=scratch/NAME"]),
+    ("optimizer=scratch/adam optimizer.betas=[0.9,1.0]", ["optimizer:", "betas is", "below 1"]),
+    ("optimizer.layer_lr_decay=2", ["optimizer:", "layer_lr_decay is 2", "above 0 and at most 1"]),
+    ("optimizer.layer_lr_decay=0", ["optimizer:", "layer_lr_decay is 0", "above 0 and at most 1"]),
+    ("optimizer.layer_lr_decy=0.8", ["optimizer.layer_lr_decy", "Did you mean optimizer.layer_lr_decay"]),
+    ("optimizer.decay_biases_and_norms=3", ["optimizer:", "decay_biases_and_norms is 3", "true or false"]),
+    (
+        "scheduler=cosine scheduler.eta_min=0.001 optimizer.layer_lr_decay=0.5",
+        ["scheduler:", "eta_min=0.001", "take eta_min=0"],
+    ),
     ("experiment=mnst_mlp", ["Did you mean mnist_mlp"]),
     ("optimizer.lrr=1", ["optimizer.lrr", "Did you mean optimizer.lr"]),
     ("optimiser=adam", ["optimiser", "Did you mean optimizer"]),
@@ -193,5 +204,6 @@ def test_quick_answers_import_neither_torch_nor_lightning(arguments, tmp_path):
 def test_help_lists_the_groups_with_their_choices_and_five_examples(command):
     out = command("--help").out
     assert "optimizer: adadelta, adagrad, adam, adamw, bgd, momentum, nadam, nesterov, rmsprop, sgd" in out
+    assert "optimizer/scratch: adagrad, adam, momentum, rmsprop, sgd" in out
     assert "data: digits, kfold, mnist, spiral" in out
     assert out.count("python -m lit_dl.train ") >= 6  # the usage and five examples

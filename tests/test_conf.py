@@ -29,6 +29,12 @@ def config(*overrides: str):
         return compose("train", list(overrides))
 
 
+def group_and_choice(path: Path) -> tuple[str, str]:
+    """Of a YAML, as they are typed: a choice may be in a folder of its group."""
+    group, *choice = path.relative_to(CONF).with_suffix("").parts
+    return group, "/".join(choice)
+
+
 def choices(group: str) -> list[str]:
     return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
 
@@ -41,12 +47,12 @@ THEIR_DATA = {
 }
 
 
-@pytest.mark.parametrize("path", CHOICES, ids=lambda path: f"{path.parent.name}={path.stem}")
+@pytest.mark.parametrize("path", CHOICES, ids=lambda path: "=".join(group_and_choice(path)))
 def test_every_choice_of_every_group_composes_and_builds(path, tmp_path):
-    group = path.parent.name
+    group, choice = group_and_choice(path)
     overrides = [] if group in ("data", "experiment") else ["data=digits"]
     overrides = THEIR_DATA.get(path.stem, overrides) if group == "model" else overrides
-    cfg = config(*overrides, f"{group}={path.stem}")
+    cfg = config(*overrides, f"{group}={choice}")
     run = build(cfg, tmp_path)
     outputs = 1 if path.stem == "perceptron" else run.data.out_features
     assert run.task.network(torch.zeros(2, *run.data.in_shape)).shape == (2, outputs)

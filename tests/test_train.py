@@ -33,7 +33,9 @@ def test_a_run_leaves_what_the_contract_names(command):
     }  # fmt: skip
     record = result.record
     assert (record.status, record.stop_reason) == ("completed", "trainer.max_epochs=2 reached")
-    assert set(record.metrics) == {f"{part}/{name}" for part in ("train", "train_eval", "val", "test") for name in ("loss", "acc")}
+    assert set(record.metrics) == {
+        f"{part}/{name}" for part in ("train", "train_eval", "val", "test") for name in ("loss", "acc")
+    }
     assert (record.epochs, record.steps) == (2, 44)  # 1,350 samples in batches of 64
     assert record.samples_per_second == pytest.approx(2 * 1350 / record.seconds)
     assert record.best_checkpoint == "checkpoints/best.ckpt"

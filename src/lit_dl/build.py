@@ -1,7 +1,7 @@
 """From a config to the objects of a run: the one place that calls Hydra's ``instantiate``."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from lit_dl.diagnostics import GradientMonitor
     from lit_dl.models.summary import Row
     from lit_dl.task import Task
+
+
+GROUPING = ("layer_lr_decay", "decay_biases_and_norms")  # keys of every optimizer, for lit_dl.optim.groups
 
 
 @dataclass
@@ -63,7 +66,7 @@ def build(cfg: DictConfig, folder: Path) -> Run:
     with command_errors("init"):
         initialize(network, _recipe(cfg.init) if cfg.init is not None else None)
     with command_errors("optimizer"):
-        optimizer = _recipe(cfg.optimizer)
+        optimizer = _optimizer(cfg.optimizer, network, data.in_shape)
         trial = optimizer(network.parameters())  # checks the arguments now, not when training has begun
     with command_errors("scheduler"):
         scheduler = _recipe(cfg.scheduler) if cfg.scheduler is not None else None
@@ -99,6 +102,17 @@ def _pictures(cfg: DictConfig, data: "InMemoryData", folder: Path) -> list[Any]:
     from lit_dl.diagnostics.feature_maps import FeatureMaps
 
     return [FeatureMaps(folder)]
+
+
+def _optimizer(node: DictConfig, network: Any, in_shape: Sequence[int]) -> Callable[..., Any]:
+    """The recipe of an optimizer; those of a node's arguments that any optimizer has make its parameter groups."""
+    from lit_dl.models.summary import order_of_use
+    from lit_dl.optim.groups import Grouped
+
+    recipe: Any = _recipe(node)
+    arguments = dict(recipe.keywords)
+    grouping = {key: arguments.pop(key) for key in GROUPING if key in arguments}
+    return Grouped(partial(recipe.func, **arguments), network, order_of_use(network, in_shape), **grouping)
 
 
 def _recipe(node: DictConfig) -> Callable[..., Any]:

@@ -5,6 +5,7 @@ import difflib
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -95,19 +96,26 @@ def explain(error: BaseException, arguments: Sequence[str]) -> str:
     For a choice that does not exist it lists the choices, for a key that does not exist it names the nearest ones.
     """
     message = str(error).strip().partition("\nConfig search path:")[0].replace("\t", "  ")
-    if choice := re.search(
-        r"Could not find '([^']+)/([^'/]+)'\s+Available options in '[^']+':(.*)", message, re.DOTALL
-    ):
-        group, name, choices = choice.group(1), choice.group(2), choice.group(3).split()
+    if choice := re.search(r"Could not find '([^']+)'\s+Available options in '([^']+)':(.*)", message, re.DOTALL):
+        group = choice.group(2)
+        name, choices = choice.group(1).removeprefix(f"{group}/"), [*choice.group(3).split(), *_in_folders(group)]
         if group == "hydra/launcher" and name in EXTRAS:
             return f"{group}={name} is not installed. {how_to_install(EXTRAS[name])}"
         return f"{group}={name}: no such choice.{_did_you_mean(name, choices)}\nIt can be {', '.join(choices)}."
     if key := re.search(r"Could not override '([^']+)'", message):
         name = key.group(1).partition("@")[0]
         hint = _did_you_mean(name, list(dict.fromkeys(_names(arguments))))
+        if "/" in name:
+            hint = f" A choice in a folder is typed {name.replace('/', '=', 1)}/NAME."
         return f"{name}: no such key or group.{hint}\nAll of them: python -m lit_dl.train --help"
     cause = error.__cause__
     return f"{message}\n{cause}" if cause is not None and str(cause) not in message else message
+
+
+def _in_folders(group: str) -> list[str]:
+    """The choices of a group that are in folders of their own, such as scratch/adam of the optimizers."""
+    folder = Path(str(files("lit_dl.conf"))) / group
+    return sorted(f"{path.parent.name}/{path.stem}" for path in folder.glob("*/*.yaml"))
 
 
 def _did_you_mean(name: str, names: list[str]) -> str:

@@ -170,6 +170,8 @@ def _facts(cfg: DictConfig, run: Run, folder: Path) -> dict[str, str]:
         f"init {choices['init']}",
         "optimizer": f"{choices['optimizer']}, lr {cfg.optimizer.get('lr')}"
         + (f", weight decay {decay:g}" if decay else "")
+        + ("" if not decay or cfg.optimizer.decay_biases_and_norms else " (not of biases and norms)")
+        + ("" if cfg.optimizer.layer_lr_decay == 1 else f", times {cfg.optimizer.layer_lr_decay:g} a layer down")
         + (f"; scheduler {choices['scheduler']}" if cfg.scheduler is not None else ""),
         "device": f"{device}" + (f", {world} processes" if world > 1 else ""),
         "run folder": relative(folder),

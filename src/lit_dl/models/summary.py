@@ -1,6 +1,6 @@
 """The layers of a network as a table."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -20,7 +20,6 @@ class Row(NamedTuple):
     receptive_field: Sides | None = None  # pixels of the input, height and width, that one output sees
 
 
-@torch.no_grad()
 def layer_table(network: nn.Module, in_shape: Sequence[int]) -> list[Row]:
     """The leaves of a network in the order in which a batch passes them, a row for each time that it does.
 
@@ -29,10 +28,11 @@ def layer_table(network: nn.Module, in_shape: Sequence[int]) -> list[Row]:
     ends at the sides of the image.
 
     Args:
-        in_shape: shape of a sample. A batch of two zeros is passed through the network in evaluation mode.
+        in_shape: shape of a sample.
     """
     rows: list[Row] = []
-    fields = _Fields(in_shape)
+    batch = _zeros(in_shape)
+    fields = _Fields(batch)
     counted: set[nn.Parameter] = set()
 
     def note(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
@@ -43,31 +43,47 @@ def layer_table(network: nn.Module, in_shape: Sequence[int]) -> list[Row]:
         shape = "x".join(str(side) for side in output.shape[1:])
         rows.append(Row(_describe(module), shape, count, fields.pass_on(module, inputs, output)))
 
-    leaves = [module for module in network.modules() if not list(module.children())]
-    hooks = [leaf.register_forward_hook(note) for leaf in leaves]
+    _pass(network, batch, [module for module in network.modules() if not list(module.children())], note)
+    return rows
+
+
+def order_of_use(network: nn.Module, in_shape: Sequence[int]) -> list[nn.Module]:
+    """The modules with parameters of their own, in the order in which a batch first passes them.
+
+    Args:
+        in_shape: shape of a sample.
+    """
+    order: dict[nn.Module, None] = {}
+    owners = [module for module in network.modules() if next(module.parameters(recurse=False), None) is not None]
+    _pass(network, _zeros(in_shape), owners, lambda module, inputs, output: order.setdefault(module))
+    return list(order)
+
+
+def _zeros(in_shape: Sequence[int]) -> Tensor:
+    return torch.zeros(2, *in_shape)
+
+
+@torch.no_grad()
+def _pass(network: nn.Module, batch: Tensor, modules: Sequence[nn.Module], look: Callable[..., None]) -> None:
+    """Pass a batch in evaluation mode, and look at the inputs and output of these modules."""
+    hooks = [module.register_forward_hook(look) for module in modules]
     was_training = network.training
-    batch = torch.zeros(2, *in_shape)
-    fields.begin(batch)
     try:
         network.eval()(batch)
     finally:
         network.train(was_training)
         for hook in hooks:
             hook.remove()
-    return rows
 
 
 class _Fields:
     """What the tensors of a forward pass see of the input."""
 
-    def __init__(self, in_shape: Sequence[int]) -> None:
-        self._image = (in_shape[1], in_shape[2]) if len(in_shape) == 3 else None
-        self._of: dict[int, tuple[Tensor, Field]] = {}  # by the tensor's id, with the tensor, so that the id stays its
+    def __init__(self, batch: Tensor) -> None:
+        self._image = (batch.shape[2], batch.shape[3]) if batch.dim() == 4 else None
+        # By the tensor's id, with the tensor, so that the id stays its. Each pixel of the batch sees itself.
+        self._of: dict[int, tuple[Tensor, Field]] = {id(batch): (batch, PIXEL)}
         self._windows = False  # whether a convolution or pooling has passed
-
-    def begin(self, batch: Tensor) -> None:
-        """Each pixel of the batch sees itself."""
-        self._of[id(batch)] = batch, PIXEL
 
     def pass_on(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Sides | None:
         """What one output of a layer sees; None where that is not known, or no window has passed yet."""

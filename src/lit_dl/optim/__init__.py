@@ -1,0 +1,1 @@
+"""Optimizers: twins of torch's to be read, and parameter groups."""
