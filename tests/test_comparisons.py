@@ -66,6 +66,12 @@ def test_each_cure_shrinks_the_gap_of_the_net_that_overfits(compared):
     assert mean(jobs["overfitting"], "train_eval/acc") == 1.0
 
 
+def test_squared_error_of_probabilities_stays_behind_cross_entropy_and_that_of_outputs_does_not(compared):
+    accuracies = {name: mean(group, "val/acc") for name, group in compared("losses", "loss").items()}
+    assert accuracies["brier"] < accuracies["cross_entropy"] - 0.3
+    assert accuracies["mse"] == pytest.approx(accuracies["cross_entropy"], abs=0.05)
+
+
 def test_dropout(compared):
     jobs = compared("dropout", "dropout")
     gaps = {rate: mean(group, "val/loss") - mean(group, "train/loss") for rate, group in jobs.items()}
