@@ -27,8 +27,9 @@ ALLOWED = {
         "lit_dl.loggers",
     ],
     "lit_dl.diagnostics.history": [],
-    "lit_dl.diagnostics.figures": ["lit_dl.diagnostics.history", "lit_dl.heat_map"],
     "lit_dl.diagnostics.feature_maps": ["lit_dl.diagnostics.measures", "lit_dl.loggers"],
+    "lit_dl.diagnostics.steps": ["lit_dl.diagnostics.history", "lit_dl.diagnostics.measures"],
+    "lit_dl.diagnostics.figures": ["lit_dl.diagnostics.history", "lit_dl.diagnostics.steps", "lit_dl.heat_map"],
     "lit_dl.diagnostics.monitor": ["lit_dl.console", "lit_dl.diagnostics", "lit_dl.loggers"],
     "lit_dl.optim": [],
     "lit_dl.optim.groups": ["lit_dl.diagnostics.measures"],
@@ -70,6 +71,7 @@ ALLOWED = {
 
 
 KNOW_HYDRA = {f"lit_dl.{name}" for name in ("train", "build", "command", "job", "checks", "grid", "sweep", "study")}
+KNOW_NO_LIGHTNING = ("lit_dl.models", "lit_dl.optim", "lit_dl.diagnostics.measures", "lit_dl.diagnostics.steps")
 
 
 def name_of(path: Path) -> str:
@@ -109,7 +111,15 @@ def test_hydra_builds_objects_in_one_place_and_models_know_no_lightning(path):
         assert "hydra.utils" not in imported
     if name not in KNOW_HYDRA:
         assert not packages & {"hydra", "omegaconf"}
-    if name.startswith("lit_dl.models") or name.startswith("lit_dl.optim") or name == "lit_dl.diagnostics.measures":
+    if (
+        name.startswith("lit_dl.models")
+        or name.startswith("lit_dl.optim")
+        or name
+        in (
+            "lit_dl.diagnostics.measures",
+            "lit_dl.diagnostics.steps",
+        )
+    ):
         assert "lightning" not in packages
     if name in ("lit_dl.records", "lit_dl.checks", "lit_dl.console", "lit_dl.heat_map") or ".report" in name:
         assert not packages & {"torch", "lightning"}

@@ -1,12 +1,15 @@
 """What the experiments that compare promise at their heads (slow)."""
 
 import csv
+import math
 import statistics
 import time
 from collections import defaultdict
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from runs import events
 
 from lit_dl.models import MLP
 
@@ -111,3 +114,34 @@ def test_training_set_size(compared):
     assert all(mean(group, "train/acc") == 1.0 for group in jobs.values())
     rising = [mean(jobs[size], "val/acc") for size in ("25", "50", "100", "200", "1350")]
     assert rising == sorted(rising)
+
+
+def test_inside_optimizers(compared):
+    compared("inside_optimizers", "optimizer")
+    folders = {
+        path.parent.name.partition("optimizer=")[2]: path.parent for path in Path("outputs").rglob("metrics.json")
+    }
+    rates = {"sgd": 0.1, "adagrad": 0.01, "rmsprop": 0.001, "adam": 0.001}
+    bounds = {"adagrad": 1, "rmsprop": 1 / math.sqrt(1 - 0.99), "adam": (1 - 0.9) / math.sqrt(1 - 0.999)}
+    assert folders.keys() == rates.keys()
+    for name, folder in folders.items():
+        assert (folder / "effective_lr.png").stat().st_size > 10_000
+        scalars, lr = events(folder), rates[name]
+        for layer in ("01_linear", "02_linear", "03_linear"):
+            effective, rms, largest = (
+                [scalar.value for scalar in scalars.Scalars(f"{tag}/{layer}")]
+                for tag in ("effective_lr", "step_rms", "step_max")
+            )
+            if name == "sgd":
+                assert effective == pytest.approx([lr] * len(effective))
+            else:
+                assert max(largest) <= bounds[name] * lr * (
+                    1 + 1e-4
+                )  # float32, and weights of size 0.1 before and after
+            if name == "adagrad":
+                assert all(later <= before for before, later in pairwise(effective))
+                assert effective[-1] < effective[0] / 10
+            if name in ("rmsprop", "adam"):
+                assert effective[-1] > 1.1 * min(effective)
+            if name == "adam":
+                assert max(rms) <= lr * (1 + 1e-4)

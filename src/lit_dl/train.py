@@ -243,9 +243,11 @@ def _log_result(cfg: DictConfig, run: Run, folder: Path, record: records.Record)
         for board in boards(run.trainer):
             board.experiment.add_figure("confusion_matrix", figure, record.steps, close=False)
     if run.monitor is not None and run.monitor.history is not None:
-        from lit_dl.diagnostics.figures import gradient_flow
+        from lit_dl.diagnostics.figures import effective_rates, gradient_flow
 
         gradient_flow(run.monitor.history).savefig(folder / "gradient_flow.png")
+        if (steps := run.monitor.step_history) is not None and steps.layers:
+            effective_rates(steps).savefig(folder / "effective_lr.png")
     for board in boards(run.trainer):
         board.log_hyperparams(_hyperparameters(cfg), {f"hp/{name}": value for name, value in record.metrics.items()})
         board.finalize("success")

@@ -29,7 +29,7 @@ def two_layers(steps: int) -> History:
     """The first layer's RMS gradient is 1e-6, the last's 1e-2."""
     history = History()
     for step in range(10, steps + 1, 10):
-        history.add_gradients(step, ["01_linear", "02_linear"], [1e-6, 1e-2])
+        history.add_layers(step, ["01_linear", "02_linear"], [1e-6, 1e-2])
         history.add_losses(step, [1 / step])
     return history
 

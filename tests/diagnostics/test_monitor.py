@@ -371,7 +371,7 @@ def test_every_step_and_histograms_on_request(tmp_path):
     monitor = GradientMonitor(every_step=True, histograms=True)
     monitored(Stranger(), tmp_path, logger=logger, monitor=monitor, max_epochs=3)
     assert monitor.history.steps == 18
-    assert not math.isnan(monitor.history.gradients().sum())  # of every step
+    assert not math.isnan(monitor.history.logs().sum())  # of every step
     events = EventAccumulator(str(tmp_path), size_guidance={"histograms": 0}).Reload()
     names = ["activation/01_relu", *(f"{of}/0{n}_linear" for of in ("gradient", "weight") for n in (1, 2))]
     assert set(events.Tags()["histograms"]) == {f"histogram_{name}" for name in names}
@@ -407,3 +407,37 @@ def test_one_chart_in_tensorboard_shows_all_layers(tmp_path):
         set(),  # a ReLU does not saturate
         {"activation/01_relu/dead"},
     ]
+
+
+def test_what_the_optimizer_makes_of_the_gradients_is_logged_on_request_alone(tmp_path):
+    class Adaptive(Stranger):
+        def configure_optimizers(self):
+            return torch.optim.Adagrad(self.parameters(), lr=0.01)
+
+    wanted = {f"{name}/0{n}_linear" for name in ("effective_lr", "step_rms", "step_max") for n in (1, 2)}
+    plain = monitored(Adaptive(), tmp_path)
+    monitor = GradientMonitor(optimizer_steps=True)
+    module = Adaptive()
+    values = monitored(module, tmp_path, monitor=monitor)
+    assert set(values) - set(plain) == wanted
+    assert values["effective_lr/01_linear"].keys() == {1, 2, 4, 6}
+    state = module.optimizers().state
+    roots = torch.cat([state[p]["sum"].sqrt().flatten() for p in module.net[1].parameters()])
+    assert values["effective_lr/01_linear"][6] == pytest.approx(0.01 / (roots + 1e-10).mean().item(), rel=1e-6)
+    resumed = GradientMonitor(optimizer_steps=True)
+    resumed._restore(monitor.state_dict())
+    for line, other in zip(*(each.step_history.lines("effective_lr") for each in (monitor, resumed)), strict=True):
+        assert line[1].tolist() == other[1].tolist()
+
+
+def test_tensorboard_gets_the_picture_of_the_steps_and_their_charts(tmp_path):
+    logger = TensorBoardLogger(tmp_path, "", "", default_hp_metric=False)
+    monitored(Stranger(), tmp_path, logger=logger, monitor=GradientMonitor(optimizer_steps=True))
+    events = EventAccumulator(str(tmp_path)).Reload()
+    (picture,) = events.Images("effective_lr")
+    assert (picture.step, picture.width, picture.height) == (6, 900, 640)
+    layout = Layout.FromString(events.Tensors("custom_scalars__config__")[0].tensor_proto.string_val[0])
+    (charts,) = (category.chart for category in layout.category if category.title == "optimizer")
+    shown = [{tag for tag in events.Tags()["scalars"] if re.fullmatch(chart.multiline.tag[0], tag)} for chart in charts]
+    names = ("effective_lr", "step_rms", "step_max")
+    assert shown == [{f"{name}/01_linear", f"{name}/02_linear"} for name in names]

@@ -30,6 +30,13 @@ CHARTS = {
         "share of dead units": ["Multiline", [r"activation/.*/dead"]],
     },
 }
+STEP_CHARTS = {
+    "optimizer": {
+        "effective learning rate of each layer": ["Multiline", [r"effective_lr/.*"]],
+        "RMS step of each layer's entries": ["Multiline", [r"step_rms/.*"]],
+        "largest step of each layer's entries": ["Multiline", [r"step_max/.*"]],
+    },
+}
 
 
 def by_layer(names: Sequence[str], values: Mapping[str, Sequence[float | None]]) -> dict[str, float]:

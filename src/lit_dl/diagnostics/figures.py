@@ -1,5 +1,6 @@
 """Pictures of what was measured."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,11 +10,13 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg  # its methods have no types, hence the ignores below
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from lit_dl.diagnostics.history import History
-from lit_dl.heat_map import colour_scale, heat_map, margin
+from lit_dl.diagnostics.steps import StepHistory
+from lit_dl.heat_map import MOST_LABELS, colour_scale, heat_map, margin
 
 
 def confusion_matrix(counts: Tensor, class_names: Sequence[str]) -> Figure:
@@ -59,8 +62,34 @@ def gradient_flow(history: History) -> Figure:
     top.set_ylabel("training loss")
     top.grid(alpha=0.3)
     top.set_title("Training loss, and RMS gradient of each layer")
-    heat_map(bottom, history.layers, history.gradients(), history.steps)
+    heat_map(bottom, history.layers, history.logs(), history.steps)
     colour_scale(figure, figure.add_axes((0.86, 0.08, 0.02, 0.5)))
+    return figure
+
+
+def effective_rates(history: StepHistory) -> Figure:
+    """Effective learning rate of each layer above the sizes of its steps, both against the learning rate itself."""
+    figure = Figure(figsize=(9, 6.4), dpi=100, layout="constrained")
+    top, bottom = figure.subplots(2, sharex=True)
+    colours = matplotlib.colormaps["viridis"](np.linspace(0, 0.9, max(len(history.layers), 1)))
+    for axes, name, style in ((top, "effective_lr", "-"), (bottom, "step_rms", "-"), (bottom, "step_max", ":")):
+        *layers, rate = history.lines(name)
+        for (steps, values), colour in zip(layers, colours, strict=True):
+            axes.plot(steps, values, style, color=colour, linewidth=1.4)
+        if name != "step_max":
+            axes.plot(*rate, "--", color="black", linewidth=1)
+        axes.set_yscale("log")
+        axes.grid(alpha=0.3)
+    top.set_title("What the optimizer makes of each layer's gradients")
+    top.set_ylabel("effective learning rate")
+    bottom.set_ylabel("step of an entry\n(solid: RMS, dotted: largest)")
+    bottom.set_xlabel("step")
+    bottom.set_xlim(left=0)
+    every = math.ceil(max(len(history.layers), 1) / MOST_LABELS)
+    shown = [(name, colour) for name, colour in zip(history.layers, colours, strict=True)][::every]
+    handles = [Line2D([], [], color=colour, label=name) for name, colour in shown]
+    handles.append(Line2D([], [], color="black", linestyle="--", linewidth=1, label="learning rate"))
+    figure.legend(handles=handles, loc="outside right center", frameon=False)
     return figure
 
 
@@ -86,7 +115,7 @@ class GradientFlowImage:
             self._drawn = self._frame(history.layers)
         canvas, axes, image, background = self._drawn
         canvas.restore_region(background)  # type: ignore[no-untyped-call]
-        image.set_data(history.gradients())
+        image.set_data(history.logs())
         image.set_extent((0, history.steps, 0.5, len(history.layers) + 0.5))
         axes.set_xlim(0, self._steps)
         axes.draw_artist(image)

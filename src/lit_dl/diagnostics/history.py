@@ -1,4 +1,4 @@
-"""What the pictures are drawn from: loss and RMS gradients along the steps, in bounded memory."""
+"""What the pictures are drawn from: loss and RMS gradients (or another measure) along the steps, in bounded memory."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 COLUMNS = 512  # kept at most; a picture of 900 pixels shows no more
-FLOOR = 1e-12  # gradients below it are drawn alike, exact zeros among them
+FLOOR = 1e-12  # values below it are drawn alike, exact zeros among them
 
 
 class History:
@@ -16,18 +16,18 @@ class History:
     def __init__(self) -> None:
         self.span = 1  # steps a column stands for
         self.layers: list[str] = []
-        self._sums = np.zeros((0, COLUMNS))  # of log10 RMS gradient, a layer a row
+        self._sums = np.zeros((0, COLUMNS))  # of log10 of the measure, a layer a row
         self._counts = np.zeros((0, COLUMNS))
         self._loss = np.zeros((2, COLUMNS))  # sum and count
         self._last = -1  # the last column used
 
-    def add_gradients(self, step: int, layers: Sequence[str], rms: Sequence[float | None]) -> None:
-        """Add each layer's RMS gradient in the given step (from 1 up); None or NaN where there is none."""
+    def add_layers(self, step: int, layers: Sequence[str], values: Sequence[float | None]) -> None:
+        """Add each layer's RMS gradient, say, in the given step (from 1 up); None or NaN where there is none."""
         if not self.layers:
             self.layers = list(layers)
             self._sums, self._counts = np.zeros((2, len(layers), COLUMNS))
         column = self._column(step)
-        for row, value in enumerate(rms):
+        for row, value in enumerate(values):
             if value is not None and math.isfinite(value):
                 self._sums[row, column] += math.log10(max(value, FLOOR))
                 self._counts[row, column] += 1
@@ -45,23 +45,29 @@ class History:
         """Steps that the columns cover."""
         return (self._last + 1) * self.span
 
-    def gradients(self) -> np.ndarray:
-        """log10 of the RMS gradient (geometric mean over a column), (layers, columns); NaN where there is none.
+    def logs(self) -> np.ndarray:
+        """log10 of the measure (geometric mean over a column), (layers, columns); NaN where there is none.
 
         Columns between two logged steps have the value of the later one, those after the last the value of that.
         """
         return np.array([_filled(row) for row in _mean(self._sums, self._counts)[:, : self._last + 1]])
 
+    def points(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Of each layer: step in the middle of each column that has a value, and its log10 there, both (n,)."""
+        return [self._points(row) for row in _mean(self._sums, self._counts)]
+
     def coarse(self, columns: int) -> list[list[float | None]]:
-        """``gradients()`` in at most so many columns, by means of neighbours, to three decimals."""
-        fine = self.gradients()
+        """``logs()`` in at most so many columns, by means of neighbours, to three decimals."""
+        fine = self.logs()
         parts = np.array_split(fine, min(columns, fine.shape[-1]), axis=-1) if fine.size else []
         means = np.array([part.mean(axis=1) for part in parts]).T
         return [[round(value, 3) for value in row] for row in means.tolist()]
 
     def losses(self) -> tuple[np.ndarray, np.ndarray]:
         """Step in the middle of each column that has a loss, and the mean loss there, both (n,)."""
-        means = _mean(*self._loss)[: self._last + 1]
+        return self._points(_mean(*self._loss))
+
+    def _points(self, means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         known = np.isfinite(means)
         return ((np.arange(len(means)) + 0.5) * self.span)[known], means[known]
 

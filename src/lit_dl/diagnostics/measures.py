@@ -60,11 +60,11 @@ def kind_of(module: nn.Module) -> str:
     )
 
 
-def norms(tensors: Sequence[Tensor]) -> list[Tensor]:
-    """L2 norm of each tensor, (); of half precision in float32. On the device."""
+def norms(tensors: Sequence[Tensor], order: float = 2) -> list[Tensor]:
+    """Norm of each tensor, (); of half precision in float32. On the device."""
     if any(tensor.dtype in HALF for tensor in tensors):
-        return list(torch._foreach_norm(list(tensors), 2, torch.float32))
-    return list(torch._foreach_norm(list(tensors)))
+        return list(torch._foreach_norm(list(tensors), order, torch.float32))
+    return list(torch._foreach_norm(list(tensors), order))
 
 
 class LayerStep(NamedTuple):
@@ -79,6 +79,7 @@ class LayerStep(NamedTuple):
     change: float  # L2 norm of what the step really added to them
     clipped: float | None = None  # L2 norm of the gradient after clipping, if gradients are clipped
     nonzero: float | None = None  # gradient entries that are not exactly 0, if they were counted
+    largest: float | None = None  # the most that the step added to an entry, if that was looked for
 
 
 def grad_norm(step: LayerStep) -> float | None:
@@ -132,7 +133,7 @@ class StepMeter:
         self._copies: list[Tensor] = []  # of the parameters before the step
         self._taken: list[Tensor] = []  # the measures so far, each ()
         self._counts_zeros = False
-        self._clipped = False
+        self._clipped = self._finds_largest = False
 
     def before(self, counts_zeros: bool = True) -> None:
         """Measure where the optimizer is about to step.
@@ -153,17 +154,19 @@ class StepMeter:
             zeros = [torch.count_nonzero(gradient) for gradient in gradients] if counts_zeros else []
             self._taken = [*norms(gradients), *norms(self._copies), *zeros]
 
-    def after(self, clipped: bool = False) -> list[Tensor]:
+    def after(self, clipped: bool = False, finds_largest: bool = False) -> list[Tensor]:
         """Measure what the step did; everything that was measured, as scalars still on the device.
 
         Args:
             clipped: whether the gradients have been clipped since ``before``.
+            finds_largest: look for the largest change of an entry.
         """
-        self._clipped = clipped
+        self._clipped, self._finds_largest = clipped, finds_largest
         if not self._parameters:
             return []
         torch._foreach_sub_(self._copies, self._parameters)
-        return [*self._taken, *norms(self._copies), *(norms(self._gradients()) if clipped else [])]
+        largest = norms(self._copies, order=math.inf) if finds_largest else []
+        return [*self._taken, *norms(self._copies), *(norms(self._gradients()) if clipped else []), *largest]
 
     def read(self, numbers: Iterator[float], scale: float = 1.0) -> list[LayerStep]:
         """What each layer did in the step, from the numbers that ``after`` gave, brought to the CPU.
@@ -175,6 +178,7 @@ class StepMeter:
         nonzero = self._sums(numbers) if self._counts_zeros else None
         changes = self._norms(numbers)
         clipped = self._norms(numbers) if self._clipped else None
+        largest = self._largest(numbers) if self._finds_largest else None
         entries = self._sums(p.numel() for p in self._parameters)
         return [
             LayerStep(
@@ -184,6 +188,7 @@ class StepMeter:
                 changes[row],
                 None if clipped is None else clipped[row] / scale,
                 None if nonzero is None else nonzero[row],
+                None if largest is None else largest[row],
             )
             for row in range(len(self.layers))
         ]
@@ -212,6 +217,10 @@ class StepMeter:
 
     def _norms(self, numbers: Iterator[float]) -> list[float]:
         return [math.sqrt(total) for total in self._sums(number**2 for number in islice(numbers, len(self._rows)))]
+
+    def _largest(self, numbers: Iterator[float]) -> list[float]:
+        each = list(zip(self._rows, numbers, strict=False))  # stops at the rows' end
+        return [max((number for at, number in each if at == row), default=0.0) for row in range(len(self.layers))]
 
     def _gradients(self) -> list[Tensor]:
         gradients = (p.grad for _, p in self._owned if p.grad is not None)

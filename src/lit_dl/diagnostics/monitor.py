@@ -17,11 +17,12 @@ from torch.utils.data import DataLoader, DistributedSampler, SequentialSampler
 
 from lit_dl.console import diagnosis_block, say
 from lit_dl.diagnostics.activations import ForwardWatch, Reading
-from lit_dl.diagnostics.board import CHARTS, as_markdown, by_activation, by_layer, log_histograms
-from lit_dl.diagnostics.figures import GradientFlowImage
+from lit_dl.diagnostics.board import CHARTS, STEP_CHARTS, as_markdown, by_activation, by_layer, log_histograms
+from lit_dl.diagnostics.figures import GradientFlowImage, effective_rates
 from lit_dl.diagnostics.history import History
 from lit_dl.diagnostics.measures import MEASURES, Layer, StepMeter, non_finite, to_cpu
 from lit_dl.diagnostics.sight import Finding, Sight
+from lit_dl.diagnostics.steps import STEP_MEASURES, RateMeter, StepHistory, rates_by_layer
 from lit_dl.diagnostics.verdict import Verdict
 from lit_dl.loggers import boards, is_logged_step, log_scalars
 
@@ -54,6 +55,7 @@ class GradientMonitor(Callback):
       ``update_ratio/...`` (see ``lit_dl.diagnostics.measures``);
     - of each activation ``activation/<nn>_<kind>/{mean,std,saturated,dead}`` (see ``lit_dl.diagnostics.activations``),
       with the number of the layer before it;
+    - where layers have learning rates of their own, ``lr/<nn>_<layer>``;
     - of the net ``grad_norm/total``, with clipping ``grad_norm_clipped/total``, and where entries are not finite their
       number, ``grad_nonfinite/total``.
 
@@ -71,6 +73,8 @@ class GradientMonitor(Callback):
         on_divergence: what to do then: ``"stop"`` training (on a CPU without that step), or ``"continue"``.
         every_step: keep each step's RMS gradients for the pictures, not only those of logged steps.
         histograms: log those of gradients, weights and activations too, at the first logged step of each epoch.
+        optimizer_steps: log what the optimizer makes of the gradients too: of each layer ``effective_lr/...``,
+            ``step_rms/...`` and ``step_max/...`` (see ``lit_dl.diagnostics.steps``), and their picture at the end.
 
     Raises:
         ValueError: for an ``on_divergence`` that is neither.
@@ -84,23 +88,27 @@ class GradientMonitor(Callback):
         on_divergence: Literal["stop", "continue"] = "stop",
         every_step: bool = False,
         histograms: bool = False,
+        optimizer_steps: bool = False,
     ) -> None:
         if on_divergence not in ("stop", "continue"):
             raise ValueError(f"on_divergence is {on_divergence!r}; it must be stop or continue")
         self.on_divergence = on_divergence
         self.every_step = every_step
         self.histograms = histograms
+        self.optimizer_steps = optimizer_steps
         self._restored: dict[str, Any] | None = None  # the state to go on from
         self._forget()
 
     def _forget(self) -> None:
         """Begin anew."""
         self.history: History | None = None  # made when training starts
+        self.step_history = StepHistory() if self.optimizer_steps else None
         self.verdict = Verdict()
         self.seconds = 0.0  # that the monitor took, of training_seconds
         self.training_seconds = 0.0
         self._watch: ForwardWatch | None = None  # while training
         self._meter: StepMeter | None = None  # once the layers are known
+        self._rates: RateMeter | None = None  # likewise, if steps of the optimizer are measured
         self._picture: GradientFlowImage | None = None  # while training
         self._drawn = 0.0  # when it was renewed last
         self._begun: float | None = None  # when training started or was resumed; None once it has ended
@@ -147,7 +155,7 @@ class GradientMonitor(Callback):
             self._restore(self._restored)
         self._restored = None
         self._looks_ahead = pl_module.device.type == "cpu" and trainer.world_size == 1 and not _has_scaler(trainer)
-        self._watch, self._meter = ForwardWatch(pl_module), None
+        self._watch, self._meter, self._rates = ForwardWatch(pl_module), None, None
         self._step = self._logged = trainer.global_step
         self._automatic = pl_module.automatic_optimization
         self._every = trainer.log_every_n_steps  # type: ignore[attr-defined]  # set where mypy does not look
@@ -156,7 +164,7 @@ class GradientMonitor(Callback):
         steps = trainer.estimated_stepping_batches
         self._picture = GradientFlowImage(int(steps) if math.isfinite(steps) else None)
         for board in boards(trainer):
-            board.experiment.add_custom_scalars(CHARTS)
+            board.experiment.add_custom_scalars(CHARTS | STEP_CHARTS if self.optimizer_steps else CHARTS)
         self._begun = self._drawn = time.perf_counter()
 
     # These four run at every step, so they take their time themselves: the wrapper would cost more than they do.
@@ -246,6 +254,8 @@ class GradientMonitor(Callback):
         self._draw(trainer)
         for board in boards(trainer):
             board.experiment.add_text("diagnosis", as_markdown(self.findings), trainer.global_step)
+            if self.step_history is not None and self.step_history.layers:
+                board.experiment.add_figure("effective_lr", effective_rates(self.step_history), trainer.global_step)
         if trainer.is_global_zero:
             say(diagnosis_block([asdict(finding) for finding in self.findings], self.share), wraps=True)
 
@@ -266,7 +276,8 @@ class GradientMonitor(Callback):
         since = 0.0 if self._begun is None else time.perf_counter() - self._begun
         history = self.history.state() if self.history is not None else None
         seconds = {"seconds": self.seconds, "training_seconds": self.training_seconds + since}
-        return {"verdict": self.verdict.state(), "history": history, **seconds}
+        steps = self.step_history.state() if self.step_history is not None else None
+        return {"verdict": self.verdict.state(), "history": history, "step_history": steps, **seconds}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from what ``state_dict`` gave, once training does; a checkpoint that is tested changes nothing."""
@@ -277,6 +288,8 @@ class GradientMonitor(Callback):
         if state["history"] is not None:
             self.history = History()
             self.history.load(state["history"])
+        if self.step_history is not None and state.get("step_history") is not None:
+            self.step_history.load(state["step_history"])
         self.seconds, self.training_seconds = state["seconds"], state["training_seconds"]
 
     def _add_loss(self, outputs: Any) -> None:
@@ -292,6 +305,7 @@ class GradientMonitor(Callback):
         self._watch.end()
         if self._meter is None:
             self._meter = StepMeter(self._watch.layers)
+            self._rates = RateMeter(self._watch.layers) if self.optimizer_steps else None
             trained = {id(p) for each in trainer.optimizers for group in each.param_groups for p in group["params"]}
             self._compared = [
                 layer.is_compared and any(id(p) in trained for p in layer.parameters) for layer in self._watch.layers
@@ -305,6 +319,8 @@ class GradientMonitor(Callback):
             counts_zeros = self._zeros_counted == 0 or step - self._zeros_counted >= STEPS_BETWEEN_COUNTS
             self._zeros_counted = step if counts_zeros else self._zeros_counted
             self._meter.before(counts_zeros)
+            if self._rates is not None:
+                self._rates.before(trainer.optimizers)
             if self._looks_ahead and self.diverged_at is None and not self._meter.is_finite():
                 count, names = non_finite(self._watch.layers)
                 self._diverge(trainer, step, names, f"{count:,} entries of the gradient are not finite")
@@ -334,20 +350,27 @@ class GradientMonitor(Callback):
         assert self._meter is not None
         assert self._watch is not None
         assert self.history is not None
-        step = self._meter.after(clipped=trainer.gradient_clip_val is not None)
+        step = self._meter.after(trainer.gradient_clip_val is not None, finds_largest=self.optimizer_steps)
+        rates = self._rates.after() if self._rates is not None else []
         activations = self._watch.take()
         waiting = [loss for loss in self._losses if isinstance(loss, Tensor)]
         rms = [value for each in self._rms for value in each.unbind()]
-        numbers = iter(to_cpu([self._scale, *step, *activations, *waiting, *rms]))
+        numbers = iter(to_cpu([self._scale, *step, *rates, *activations, *waiting, *rms]))
         steps = self._meter.read(numbers, scale=next(numbers))
+        effective = self._rates.read(numbers) if self._rates is not None else []
         readings = self._watch.read(numbers)
         self._keep_losses([next(numbers) if isinstance(loss, Tensor) else loss for loss in self._losses])
         names = [layer.name for layer in self._watch.layers]
         for number in range(self._step - len(self._rms), self._step):
-            self.history.add_gradients(number, names, list(islice(numbers, len(names))))
+            self.history.add_layers(number, names, list(islice(numbers, len(names))))
         self._losses, self._rms = [], []
-        values = {tag: [measure(each) if each.entries else None for each in steps] for tag, measure in MEASURES.items()}
-        self.history.add_gradients(self._step, names, values["grad_rms"])
+        measures = MEASURES if self._rates is None else {**MEASURES, **STEP_MEASURES}
+        values = {tag: [measure(each) if each.entries else None for each in steps] for tag, measure in measures.items()}
+        values["lr"] = rates_by_layer(self._watch.layers, trainer.optimizers)
+        self.history.add_layers(self._step, names, values["grad_rms"])
+        if self._rates is not None and self.step_history is not None:
+            values["effective_lr"] = effective
+            self.step_history.add(self._step, names, values, self._rates.lr)
         total = {"grad_norm/total": math.hypot(*(each.gradient for each in steps))}
         if trainer.gradient_clip_val is not None:
             total["grad_norm_clipped/total"] = math.hypot(*(each.clipped or 0.0 for each in steps))
