@@ -2,6 +2,7 @@
 
 from functools import partial
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import torch
@@ -153,8 +154,15 @@ def test_one_floor_for_all_layers_is_refused():
         make_scheduler(partial(lr_scheduler.CosineAnnealingLR, eta_min=0.1), grouped_sgd(), steps=8)
 
 
-def test_the_command_logs_the_rate_of_each_layer_and_goes_on(command):
-    settings = ("optimizer.layer_lr_decay=0.5", "optimizer.decay_biases_and_norms=false", "optimizer.weight_decay=0.01")
+def test_the_command_logs_the_rate_of_each_layer_and_goes_on_with_an_optimizer_of_the_users_too(command):
+    Path("conf/optimizer").mkdir(parents=True)
+    Path("conf/optimizer/mine.yaml").write_text("_target_: torch.optim.RAdam\nlr: 0.001\nweight_decay: 0.01\n")
+    settings = (
+        "--config-dir=conf",
+        "optimizer=mine",
+        "optimizer.layer_lr_decay=0.5",
+        "optimizer.decay_biases_and_norms=false",
+    )
     settings += ("scheduler=step", "scheduler.step_size=1", "data=digits", "trainer.accelerator=cpu")
     done = command(*settings, "trainer.max_epochs=1")
     folder = done.folder
@@ -163,5 +171,5 @@ def test_the_command_logs_the_rate_of_each_layer_and_goes_on(command):
     for name, factor in (("03_linear", 1), ("02_linear", 0.5), ("01_linear", 0.25)):
         assert steps_and_values(folder, f"lr/{name}") == (steps, pytest.approx([rate * factor for rate in base]))
     whole = command(*settings, "trainer.max_epochs=2").record
-    assert command(f"resume={folder}", "trainer.max_epochs=2").code == 0
+    assert command("--config-dir=conf", f"resume={folder}", "trainer.max_epochs=2").code == 0
     assert records.read(folder).metrics == whole.metrics
