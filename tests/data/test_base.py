@@ -5,7 +5,8 @@ import torch
 from torch.utils.data import TensorDataset
 
 from lit_dl.data import Digits, Spiral
-from lit_dl.data.base import Batches, InMemoryData
+from lit_dl.data.base import InMemoryData
+from lit_dl.data.batches import Batches
 
 
 class Ramp(InMemoryData):

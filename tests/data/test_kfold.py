@@ -86,6 +86,9 @@ def test_what_is_not_said_is_taken_from_the_base():
     assert (data.batch_size, data.train_size, data.normalize) == (7, 50, False)
     assert (data.in_shape, data.num_classes, data.class_names) == (base.in_shape, 10, base.class_names)
     assert KFold(base, batch_size="full").batch_size == "full"
+    moving = Digits(shift=2, rotate=9.0)
+    assert (KFold(moving).shift, KFold(moving).rotate) == (2, 9.0)
+    assert (KFold(moving, shift=0, rotate=0).shift, KFold(base, rotate=5).rotate) == (0, 5)
 
 
 @pytest.mark.parametrize(

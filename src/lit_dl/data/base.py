@@ -3,13 +3,15 @@
 import hashlib
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
 from typing import Literal, TypeGuard
 
 import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
-from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
+from torch.utils.data import DataLoader, Dataset, TensorDataset
+
+from lit_dl.data.augment import Augmented
+from lit_dl.data.batches import Batches
 
 Samples = tuple[Tensor, Tensor]
 """Inputs, (N, *in_shape), uint8 or float, and labels, (N,) int64, or targets, (N, num_targets) float."""
@@ -33,10 +35,14 @@ class InMemoryData(LightningDataModule, ABC):
             by heart (Zhang et al. 2017); the test set keeps its own. Only for classes.
         normalize: shift and scale each channel (of images) or feature (of vectors) to mean 0 and variance 1.
         split_seed: seed of the split into training and validation part, apart from every other seed.
-        shuffle_seed: seed of the order of the training batches.
+        shuffle_seed: seed of the order of the training batches, and of what ``shift`` and ``rotate`` do.
+        shift: of images: each training image is moved in each epoch, by up to so many pixels in each direction.
+        rotate: of images: each training image is turned in each epoch, by up to so many degrees either way. What comes
+            in at the borders is black (0 before normalisation).
 
     Raises:
-        ValueError: for an argument out of its range; from ``setup``, for a ``train_size`` the data cannot give.
+        ValueError: for an argument out of its range; from ``setup``, for a ``train_size``, ``shift`` or ``rotate`` that
+            does not go with the data.
     """
 
     name: str
@@ -54,12 +60,13 @@ class InMemoryData(LightningDataModule, ABC):
         normalize: bool = True,
         split_seed: int = 0,
         shuffle_seed: int = 0,
+        shift: int = 0,
+        rotate: float = 0.0,
     ) -> None:
         super().__init__()
         if batch_size != "full":
             check_count("batch_size", batch_size, ", or full")
-        if not is_number(val_fraction) or not 0 < val_fraction < 1:
-            raise ValueError(f"val_fraction is {val_fraction!r}; it must lie between 0 and 1, both excluded")
+        check_fraction("val_fraction", val_fraction)
         if not is_number(label_noise) or not 0 <= label_noise <= 1:
             raise ValueError(f"label_noise is {label_noise!r}; it must lie between 0 and 1")
         if train_size is not None:
@@ -69,6 +76,9 @@ class InMemoryData(LightningDataModule, ABC):
             raise ValueError(f"split_seed is {split_seed}; torch takes seeds below 2**63")
         if not isinstance(normalize, bool):
             raise ValueError(f"normalize is {normalize!r}; it must be true or false")
+        check_count("shift", shift, " (pixels)", least=0)
+        if not is_number(rotate) or not 0 <= rotate <= 180:
+            raise ValueError(f"rotate is {rotate!r}; it must be a number from 0 to 180 (degrees)")
         self.batch_size = batch_size
         self.val_fraction = val_fraction
         self.train_size = train_size
@@ -76,9 +86,12 @@ class InMemoryData(LightningDataModule, ABC):
         self.normalize = normalize
         self.split_seed = split_seed
         self.shuffle_seed = shuffle_seed
-        self.train_set: TensorDataset | None = None  # this and the next three are made by setup()
+        self.shift = shift
+        self.rotate = rotate
+        self.train_set: TensorDataset | None = None  # this and the next four are made by setup()
         self.val_set: TensorDataset | None = None
         self.test_set: TensorDataset | None = None
+        self.background = torch.zeros(1)  # what 0 becomes by normalisation, (1, channels, 1, 1)
         self.sha256 = ""  # of the raw training samples and labels, in the order of the split
 
     @property
@@ -105,15 +118,13 @@ class InMemoryData(LightningDataModule, ABC):
         Args:
             labels: of the pool, (N,), or targets, (N, num_targets).
         """
-        pool_size = len(labels)
-        val_size = min(max(1, round(self.val_fraction * pool_size)), pool_size - 1)
-        order = torch.randperm(pool_size, generator=torch.Generator().manual_seed(self.split_seed))
-        return order[val_size:], order[:val_size]
+        return hold_out(len(labels), self.val_fraction, self.split_seed)
 
     def setup(self, stage: str | None = None) -> None:
         """Load, split and normalise. Done once; Lightning's later calls find the work done."""
         if self.train_set is not None:
             return
+        self._check_movable()
         inputs, labels = self.load_pool()
         labels = self._with_noise(labels)
         train, val = self.split(labels)
@@ -132,6 +143,7 @@ class InMemoryData(LightningDataModule, ABC):
             mean, std = _mean_and_std(parts[0])
             for part in parts:
                 part.sub_(mean).div_(std)
+            self.background = -mean / std
         self.train_set = TensorDataset(parts[0], labels[train])
         self.val_set = TensorDataset(parts[1], labels[val])
         self.test_set = TensorDataset(parts[2], test_labels)
@@ -151,7 +163,7 @@ class InMemoryData(LightningDataModule, ABC):
         return {name: len(part) for name, part in parts.items() if part is not None}
 
     def train_dataloader(self) -> DataLoader:
-        """Shuffled batches of ``batch_size``: inputs (B, *in_shape) float32, labels (B,) int64."""
+        """Shuffled batches of ``batch_size``: inputs (B, *in_shape) float32, shifted and rotated, and labels."""
         assert self.train_set is not None, "call setup() first"
         size = len(self.train_set) if self.batch_size == "full" else self.batch_size
         return self._loader(self.train_set, size, shuffle=True)
@@ -171,6 +183,18 @@ class InMemoryData(LightningDataModule, ABC):
         assert self.test_set is not None, "call setup() first"
         return self._loader(self.test_set, EVALUATION_BATCH)
 
+    def _moves(self) -> bool:
+        return self.shift > 0 or self.rotate > 0
+
+    def _check_movable(self) -> None:
+        if not self._moves():
+            return
+        asked = f"shift is {self.shift} and rotate is {self.rotate:g}, but a sample of {self.name} has shape"
+        if len(self.in_shape) != 3:
+            raise ValueError(f"{asked} {self.in_shape}: only images (channels, height, width) can be moved")
+        if self.shift >= min(self.in_shape[1:]):
+            raise ValueError(f"{asked} {self.in_shape}: nothing would be left of some; take a smaller shift")
+
     def _loader(self, samples: TensorDataset, batch_size: int, shuffle: bool = False) -> DataLoader:
         trainer = self.trainer
         sampler = Batches(
@@ -181,62 +205,33 @@ class InMemoryData(LightningDataModule, ABC):
             rank=0 if trainer is None else trainer.global_rank,
             world_size=1 if trainer is None else trainer.world_size,
         )
+        source: Dataset = samples
+        if shuffle and self._moves():
+            source = Augmented(samples, sampler, self.shift, self.rotate, self.background)
         # The loader's own generator keeps its draws out of the global one, which dropout uses.
-        return DataLoader(samples, sampler=sampler, batch_size=None, generator=torch.Generator())
+        return DataLoader(source, sampler=sampler, batch_size=None, generator=torch.Generator())
 
 
-class Batches(DistributedSampler):
-    """A sampler of whole batches, for ``DataLoader(samples, sampler=Batches(...), batch_size=None)``.
+def hold_out(count: int, fraction: float, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """Row numbers of two parts of ``count`` samples, each (n,) int64 and shuffled: the rest, and ``fraction`` of them.
 
-    Each item is a (B,) int64 tensor of row numbers, so that a batch costs one gather and no Python for each sample.
-    Over all ranks, each row comes exactly once an epoch, and each rank gets the same number of batches (Lightning's
-    own sampler repeats rows until the ranks are even). The order depends on seed and epoch alone, so that a resumed
-    run sees the batches it would have seen. As a DistributedSampler it gets ``set_epoch`` from Lightning, and no
-    second sampler around it.
-
-    Args:
-        samples: what the rows are numbers of; at least ``world_size`` of them.
-        batch_size: rows in a batch of one rank. A last, smaller batch is kept, but joins the one before it where it
-            would leave a rank with a single row.
-        shuffle: a new order each epoch, instead of 0, 1, 2, ...
-        seed: of the order.
-        rank, world_size: which share of each batch this process takes.
-
-    Raises:
-        ValueError: if there are fewer samples than processes.
+    Neither part is empty, given two samples.
     """
-
-    def __init__(
-        self, samples: TensorDataset, batch_size: int, *, shuffle: bool, seed: int, rank: int = 0, world_size: int = 1
-    ) -> None:
-        if len(samples) < world_size:
-            raise ValueError(f"{len(samples)} samples cannot be shared among {world_size} processes")
-        super().__init__(samples, num_replicas=world_size, rank=rank, shuffle=shuffle, seed=seed)
-        step = batch_size * world_size
-        self.starts = list(range(0, len(samples), step))
-        least = world_size if batch_size == 1 else 2 * world_size  # batch normalisation needs two rows on each rank
-        if len(self.starts) > 1 and len(samples) - self.starts[-1] < least:
-            del self.starts[-1]
-
-    def __len__(self) -> int:
-        return len(self.starts)
-
-    def __iter__(self) -> Iterator[Tensor]:
-        count = len(self.dataset)  # type: ignore[arg-type]  # Dataset does not promise a length
-        if self.shuffle:
-            # seed + epoch, as DistributedSampler has it, would give seed 1 in epoch 1 the order of seed 2 in epoch 0.
-            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
-            order = torch.randperm(count, generator=generator)
-        else:
-            order = torch.arange(count)
-        for rows in order.tensor_split(self.starts[1:]):
-            yield rows.tensor_split(self.num_replicas)[self.rank]
+    held = min(max(1, round(fraction * count)), count - 1)
+    order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
+    return order[held:], order[:held]
 
 
 def check_count(name: str, value: object, alternative: str = "", least: int = 1) -> None:
     """Raise a ValueError unless ``value`` is a whole number of at least ``least`` (True and False are none)."""
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise ValueError(f"{name} is {value!r}; it must be a whole number from {least} up{alternative}")
+
+
+def check_fraction(name: str, value: object) -> None:
+    """Raise a ValueError unless ``value`` is a number between 0 and 1, both excluded."""
+    if not is_number(value) or not 0 < value < 1:
+        raise ValueError(f"{name} is {value!r}; it must lie between 0 and 1, both excluded")
 
 
 def is_number(value: object) -> TypeGuard[float]:

@@ -20,8 +20,9 @@ class KFold(InMemoryData):
         folds: number of folds, from 2 up to the number of samples in the smallest class (of all, for targets).
         fold: which one is the validation part, from 0 to ``folds`` - 1.
         split_seed: seed of the folds, below 2**32.
-        batch_size, train_size, label_noise, normalize: as for ``InMemoryData``; None takes that of ``base``.
-        shuffle_seed: seed of the order of the training batches.
+        batch_size, train_size, label_noise, normalize, shift, rotate: as for ``InMemoryData``; None takes that of
+            ``base``.
+        shuffle_seed: as for ``InMemoryData``.
 
     Raises:
         ValueError: for an argument out of its range; from ``setup``, for more folds than the data can give.
@@ -39,6 +40,8 @@ class KFold(InMemoryData):
         label_noise: float | None = None,
         normalize: bool | None = None,
         shuffle_seed: int = 0,
+        shift: int | None = None,
+        rotate: float | None = None,
     ) -> None:
         super().__init__(
             batch_size=base.batch_size if batch_size is None else batch_size,
@@ -47,6 +50,8 @@ class KFold(InMemoryData):
             normalize=base.normalize if normalize is None else normalize,
             split_seed=split_seed,
             shuffle_seed=shuffle_seed,
+            shift=base.shift if shift is None else shift,
+            rotate=base.rotate if rotate is None else rotate,
         )
         if split_seed >= 2**32:
             raise ValueError(f"split_seed is {split_seed}; scikit-learn takes seeds below 2**32")
