@@ -58,6 +58,14 @@ WRONG = [
     ("data.split_seed=99999999999999999999999", ["split_seed is 99999999999999999999999", "2**63"]),
     ("data=spiral data.noise=abc", ["noise is 'abc'", "from 0 up"]),
     ("data=spiral data.turns=abc", ["turns is 'abc'"]),
+    ("data=arrays", ["path is null", "np.savez", "data.path=my.npz"]),
+    ("data=quickdraw data.per_class=one", ["per_class is 'one'", "from 2 up, or null"]),
+    ("data=regression data.signal=-1", ["signal is -1", "from 0 up"]),
+    ("data.shift=-1", ["shift is -1", "from 0 up"]),
+    ("data.shift=0.5", ["shift is 0.5", "whole number"]),
+    ("data.shift=8", ["shift is 8", "(1, 8, 8)", "smaller shift"]),
+    ("data.rotate=181", ["rotate is 181", "0 to 180"]),
+    ("data=kfold data@data.base=spiral data.rotate=5", ["rotate is 5", "(2,)", "only images"]),
     ("hydra.run.dir=", ["hydra.run.dir", "name a folder"]),
     ("resume=", ["resume=", "name a run folder"]),
     ("-m resume=somewhere", ["resume=somewhere", "without -m"]),
@@ -205,5 +213,5 @@ def test_help_lists_the_groups_with_their_choices_and_five_examples(command):
     out = command("--help").out
     assert "optimizer: adadelta, adagrad, adam, adamw, bgd, momentum, nadam, nesterov, rmsprop, sgd" in out
     assert "optimizer/scratch: adagrad, adam, momentum, rmsprop, sgd" in out
-    assert "data: digits, kfold, mnist, spiral" in out
+    assert "data: arrays, digits, fashion_mnist, kfold, kmnist, mnist, quickdraw, regression, spiral" in out
     assert out.count("python -m lit_dl.train ") >= 6  # the usage and five examples

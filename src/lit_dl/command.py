@@ -85,4 +85,6 @@ def command_errors(where: str) -> Iterator[None]:
         yield
     except (ValueError, TypeError, RuntimeError, ImportError, HydraException, MisconfigurationException) as error:
         cause = error.__cause__ if isinstance(error, HydraException) and error.__cause__ else error
+        if isinstance(cause, OSError):  # of files, not of the config: a data set's that is the base of another
+            raise OSError(str(cause)) from error
         raise CommandError(f"{where}: {cause}") from error

@@ -1,4 +1,4 @@
-"""The IDX reader, and where MNIST is found, fetched and refused."""
+"""The IDX reader, and where files are found, fetched and refused."""
 
 import gzip
 import hashlib
@@ -11,8 +11,8 @@ import time
 import pytest
 import torch
 
-from lit_dl.data import MNIST, download
-from lit_dl.data.mnist import IDXFile, read_idx
+from lit_dl.data import MNIST, FashionMNIST, download
+from lit_dl.data.idx import NAMES, read_idx
 
 
 def idx(shape: tuple[int, ...], values: bytes) -> bytes:
@@ -27,20 +27,24 @@ def digits(seed: int, count: int) -> tuple[bytes, bytes]:
     return idx((count, 28, 28), bytes(pixels.tolist())), idx((count,), bytes(labels.tolist()))
 
 
-NAMES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 PLAIN = dict(zip(NAMES, (*digits(0, 60), *digits(1, 10)), strict=True))
 GZIPPED = {f"{name}.gz": gzip.compress(content, mtime=0) for name, content in PLAIN.items()}
+
+
+def md5s(files: dict[str, bytes]) -> tuple[str, ...]:
+    return tuple(hashlib.md5(content).hexdigest() for content in files.values())
 
 
 class SmallMNIST(MNIST):
     """MNIST with 60 and 10 images of noise, whose checksums are known."""
 
-    pool_files = tuple(
-        IDXFile(n, hashlib.md5(GZIPPED[f"{n}.gz"]).hexdigest(), hashlib.md5(PLAIN[n]).hexdigest()) for n in NAMES[:2]
-    )
-    test_files = tuple(
-        IDXFile(n, hashlib.md5(GZIPPED[f"{n}.gz"]).hexdigest(), hashlib.md5(PLAIN[n]).hexdigest()) for n in NAMES[2:]
-    )
+    counts, gz_md5, plain_md5 = (60, 10), md5s(GZIPPED), md5s(PLAIN)
+
+
+class SmallFashion(FashionMNIST):
+    """The same files as another data set, of which the checksums of the gzipped ones alone are known."""
+
+    counts, gz_md5 = (60, 10), md5s(GZIPPED)
 
 
 class Mirror(http.server.ThreadingHTTPServer):
@@ -82,8 +86,8 @@ def mirror():
     server.server_close()
 
 
-def raw(root):
-    folder = root / "MNIST" / "raw"
+def raw(root, data_set="MNIST"):
+    folder = root / data_set / "raw"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
@@ -203,12 +207,45 @@ def test_of_two_runs_that_start_together_one_fetches(tmp_path):
     server.server_close()
 
 
-def test_the_official_files_have_the_official_sizes(mnist_root):
-    data = MNIST(mnist_root)
+def test_another_data_set_is_fetched_into_its_own_folder_and_read(tmp_path, mirror):
+    data = SmallFashion(tmp_path, mirrors=[mirror.address])
     data.prepare_data()
     data.setup()
-    assert data.sizes() == {"train": 55000, "val": 5000, "test": 10000}
-    images, labels = data.load_pool()
-    assert images.shape == (60000, 1, 28, 28)
-    assert labels.bincount().tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]  # LeCun's counts
-    assert images.float().mean().item() / 255 == pytest.approx(0.1307, abs=5e-5)  # as torchvision's examples give it
+    assert {path.name for path in raw(tmp_path, "FashionMNIST").glob("*.gz")} == set(GZIPPED)
+    assert data.sizes() == {"train": 55, "val": 5, "test": 10}
+    assert not (tmp_path / "MNIST").exists()
+
+
+def test_plain_files_without_known_checksum_are_read_when_they_have_the_shape(tmp_path):
+    for name, content in PLAIN.items():
+        (raw(tmp_path, "FashionMNIST") / name).write_bytes(content)
+    data = SmallFashion(tmp_path, mirrors=["http://127.0.0.1:9/"])
+    data.prepare_data()
+    assert bytes(data.load_pool()[0].flatten().tolist()) == PLAIN[NAMES[0]][16:]
+    assert bytes(data.load_test()[1].tolist()) == PLAIN[NAMES[3]][8:]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        (NAMES[0], idx((60, 27, 28), bytes(60 * 27 * 28)), "shape expected 60x28x28, found 60x27x28"),
+        (NAMES[1], idx((59,), bytes(59)), "shape expected 60, found 59"),
+        (NAMES[3], idx((10,), bytes([*range(9), 10])), "labels expected from 0 to 9, found 10"),
+        (NAMES[2], PLAIN[NAMES[2]][:-1], "needs 7840 values, found 7839"),
+        (NAMES[2], b"<html>", "not an IDX file"),
+    ],
+    ids=["sides", "count", "label", "length", "page"],
+)
+def test_a_plain_file_that_is_something_else_is_named_or_replaced(tmp_path, mirror, name, content, words):
+    folder = raw(tmp_path, "FashionMNIST")
+    for other, right in PLAIN.items():
+        (folder / other).write_bytes(right)
+    (folder / name).write_bytes(content)
+    with pytest.raises(OSError, match=words) as caught:
+        SmallFashion(tmp_path, mirrors=["http://127.0.0.1:9/"]).prepare_data()
+    assert f"{folder / name} is damaged" in str(caught.value)
+    assert "FashionMNIST/raw" in str(caught.value)
+    data = SmallFashion(tmp_path, mirrors=[mirror.address])
+    data.prepare_data()
+    assert mirror.fetched == [f"/{name}.gz"]
+    assert (data.load_pool()[0].shape, data.load_test()[1].shape) == ((60, 1, 28, 28), (10,))
