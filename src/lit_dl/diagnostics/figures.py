@@ -43,6 +43,8 @@ def confusion_matrix(counts: Tensor, class_names: Sequence[str]) -> Figure:
     axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")
     axes.set_xticks(range(len(class_names)), class_names)
+    if max(map(len, class_names)) > 3:  # else they would run into each other
+        axes.tick_params(axis="x", rotation=90)
     axes.set_yticks(range(len(class_names)), class_names)
     figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.8)
     return figure
