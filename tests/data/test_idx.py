@@ -238,9 +238,8 @@ def test_plain_files_without_known_checksum_are_read_when_they_have_the_shape(tm
 )
 def test_a_plain_file_that_is_something_else_is_named_or_replaced(tmp_path, mirror, name, content, words):
     folder = raw(tmp_path, "FashionMNIST")
-    for other, right in PLAIN.items():
+    for other, right in {**PLAIN, name: content}.items():
         (folder / other).write_bytes(right)
-    (folder / name).write_bytes(content)
     with pytest.raises(OSError, match=words) as caught:
         SmallFashion(tmp_path, mirrors=["http://127.0.0.1:9/"]).prepare_data()
     assert f"{folder / name} is damaged" in str(caught.value)
