@@ -36,6 +36,18 @@ def test_softmax_regression_comes_to_the_minimum_that_scikit_learn_finds(command
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("experiment", "steps"), [("regression", 200), ("regression_batches", 160), ("regression_parallel", 200)]
+)
+def test_random_targets_are_learnt_by_heart_and_cannot_be_predicted(command, experiment, steps):
+    record = command(f"experiment={experiment}", "trainer.accelerator=cpu").record
+    assert record.data["train"] == 64
+    assert record.steps == steps
+    assert record.metrics["train_eval/r2"] > 0.99
+    assert record.metrics["test/r2"] < 0.02  # predictions that have nothing to do with the targets are worth 0 at best
+
+
+@pytest.mark.slow
 def test_softmax_regression_of_mnist_is_as_good_as_linear_nets_are_known_to_be(command, mnist_root, monkeypatch):
     monkeypatch.setenv("LIT_DL_DATA_DIR", str(mnist_root))
     record = command("experiment=softmax_regression", "trainer.accelerator=cpu").record
