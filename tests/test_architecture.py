@@ -30,6 +30,13 @@ ALLOWED = {
     "lit_dl.diagnostics.feature_maps": ["lit_dl.diagnostics.measures", "lit_dl.loggers"],
     "lit_dl.diagnostics.steps": ["lit_dl.diagnostics.history", "lit_dl.diagnostics.measures"],
     "lit_dl.diagnostics.figures": ["lit_dl.diagnostics.history", "lit_dl.diagnostics.steps", "lit_dl.heat_map"],
+    "lit_dl.diagnostics.film": [],
+    "lit_dl.diagnostics.region_pictures": [],
+    "lit_dl.diagnostics.regions": [
+        "lit_dl.diagnostics.film",
+        "lit_dl.diagnostics.region_pictures",
+        "lit_dl.loggers",
+    ],
     "lit_dl.diagnostics.monitor": ["lit_dl.console", "lit_dl.diagnostics", "lit_dl.loggers"],
     "lit_dl.optim": [],
     "lit_dl.optim.groups": ["lit_dl.diagnostics.measures"],

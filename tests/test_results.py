@@ -28,7 +28,7 @@ def test_mnist_reaches_the_accuracy_asked_for_in_five_epochs(command, mnist, exp
 def test_the_spiral_with_relu_comes_near_the_notes_and_without_it_stays_at_chance_of_a_line(command):
     bent = command("experiment=spiral_relu", "trainer.accelerator=cpu").record.metrics["train/acc"]
     straight = command("experiment=spiral_linear", "trainer.accelerator=cpu").record.metrics["train/acc"]
-    assert bent >= 0.93  # the notes: 0.949
+    assert bent >= 0.94  # the notes: 0.949
     assert straight == pytest.approx(0.504, abs=0.04)  # the notes
 
 

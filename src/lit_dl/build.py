@@ -100,8 +100,10 @@ def build(cfg: DictConfig, folder: Path) -> Run:
 def _pictures(cfg: DictConfig, data: "InMemoryData", folder: Path) -> list[Any]:
     """Callbacks that draw what this data or this network has to show."""
     from lit_dl.diagnostics.feature_maps import FeatureMaps
+    from lit_dl.diagnostics.regions import DecisionRegions
 
-    return [FeatureMaps(folder)]
+    in_the_plane = data.num_classes and data.in_shape == (2,)
+    return [FeatureMaps(folder), *([DecisionRegions(cfg.animate)] if in_the_plane else [])]
 
 
 def _optimizer(node: DictConfig, network: Any, in_shape: Sequence[int]) -> Callable[..., Any]:

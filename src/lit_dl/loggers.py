@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping
 from functools import lru_cache
+from io import BytesIO
 
+import numpy as np
 from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
+from PIL import Image
 from tensorboard.compat.proto.summary_pb2 import Summary
 
 
@@ -41,6 +44,18 @@ def log_scalars(trainer: Trainer, values: Mapping[str, float], step: int) -> Non
         for entry, value in zip(summary.value, values.values(), strict=True):
             entry.simple_value = value
         writer.add_summary(summary, step)  # which makes a copy
+
+
+def log_image(board: TensorBoardLogger, tag: str, image: np.ndarray, step: int) -> None:
+    """Send RGB values, (height, width, 3) uint8, to TensorBoard.
+
+    As JPEG, so that an image at each validation costs little: ``add_image`` makes a PNG, which takes eight times as long.
+    """
+    content = BytesIO()
+    Image.fromarray(image).save(content, "JPEG", quality=85, subsampling=0)
+    height, width, channels = image.shape
+    picture = Summary.Image(height=height, width=width, colorspace=channels, encoded_image_string=content.getvalue())
+    board.experiment.file_writer.add_summary(Summary(value=[Summary.Value(tag=tag, image=picture)]), step)
 
 
 @lru_cache(maxsize=64)

@@ -1,0 +1,42 @@
+"""Moving pictures of a training."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+MOST_FRAMES = 100
+SECONDS, LAST_SECONDS = 0.1, 2.0  # that a frame stays, and the last one
+COLOURS = 64  # in a frame; keeps 100 frames of 400 x 400 below 3 MB
+
+
+class Film:
+    """Collects frames and writes them as a GIF.
+
+    When there are more than 100, every second one is dropped, and from then on only every second one is kept, so that
+    the frames stay evenly spread over a training of any length.
+    """
+
+    def __init__(self) -> None:
+        self.frames: list[np.ndarray] = []  # RGB values, (height, width, 3) uint8
+        self._every = 1  # frames that one that is kept stands for
+        self._seen = 0
+
+    def add(self, frame: np.ndarray) -> None:
+        """Take in the next frame."""
+        if self._seen % self._every == 0:
+            self.frames.append(frame)
+        self._seen += 1
+        if len(self.frames) > MOST_FRAMES:
+            del self.frames[1::2]
+            self._every *= 2
+
+    def save(self, path: Path) -> None:
+        """Write the frames, which are shown again and again.
+
+        Raises:
+            OSError: if the file cannot be written.
+        """
+        first, *others = [Image.fromarray(frame).quantize(COLOURS, dither=Image.Dither.NONE) for frame in self.frames]
+        milliseconds = [round(1000 * seconds) for seconds in (*[SECONDS] * len(others), LAST_SECONDS)]
+        first.save(path, save_all=True, append_images=others, duration=milliseconds, loop=0)
