@@ -44,5 +44,5 @@ clean:
 
 .venv/installed-slow: pyproject.toml constraints.txt | .venv/bin/python
 	@echo "Installing lit_dl with PyTorch and all that its slow tests use into .venv, once; this takes minutes."
-	$(BIN)/python -m pip install -q -c constraints.txt -e ".[dev,ray,slurm]"
+	$(BIN)/python -m pip install -q -c constraints.txt -e ".[dev,ray,slurm,export]"
 	touch $@ .venv/installed-dev .venv/installed

@@ -102,6 +102,9 @@ WRONG = [
     ("early_stopping=on early_stopping.mode=up", ["early_stopping.mode=up", "minimum"]),
     ("scheduler=onecycle trainer.max_epochs=-1", ["scheduler:", "trainer.max_epochs"]),
     ("+optimizer.foo=1", ["optimizer:", "foo"]),
+    ("benchmark=3", ["benchmark=3", "experiment=devices"]),
+    ("experiment=devices benchmark.sizes=[0] data=digits", ["sizes: one is 0", "from 1 up"]),
+    ("experiment=memory benchmark.depths=[2,4] data=digits", ["depths is [2, 4]", "three numbers"]),
     ("resume=nowhere", ["resume=nowhere", "no run folder"]),
 ]
 

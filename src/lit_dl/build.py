@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from lit_dl import records
 from lit_dl.checks import CommandError
@@ -17,6 +17,7 @@ from lit_dl.command import command_errors
 if TYPE_CHECKING:
     from lightning.pytorch import Trainer
     from lightning.pytorch.callbacks import EarlyStopping
+    from torch import nn
 
     from lit_dl.checkpoints import BestAndLast
     from lit_dl.data.base import InMemoryData
@@ -56,12 +57,8 @@ def build(cfg: DictConfig, folder: Path) -> Run:
     from lit_dl.task import Classifier, Regressor
 
     seed_everything(cfg.seed, verbose=False)
-    with command_errors("data"):
-        data = _recipe(cfg.data)(shuffle_seed=cfg.seed)
+    data, network = build_network(cfg)
     with command_errors("model"):
-        network = _recipe(cfg.model)(
-            in_shape=data.in_shape, out_features=data.out_features, activation=_recipe(cfg.activation)
-        )
         layers = layer_table(network, data.in_shape)
     with command_errors("init"):
         initialize(network, _recipe(cfg.init) if cfg.init is not None else None)
@@ -95,6 +92,35 @@ def build(cfg: DictConfig, folder: Path) -> Run:
     if monitor is not None:
         callbacks += _pictures(cfg, data, folder)
     return Run(data, task, _trainer(cfg, folder, callbacks), best, early_stopping, monitor, layers)
+
+
+def build_network(cfg: DictConfig) -> "tuple[InMemoryData, nn.Module]":
+    """The data of a config, which is not loaded, and the network for it, not initialised.
+
+    Raises:
+        CommandError: if they cannot be built so.
+    """
+    with command_errors("data"):
+        data = _recipe(cfg.data)(shuffle_seed=cfg.seed)
+    with command_errors("model"):
+        network = _recipe(cfg.model)(
+            in_shape=data.in_shape, out_features=data.out_features, activation=_recipe(cfg.activation)
+        )
+    return data, network
+
+
+def build_benchmark(cfg: DictConfig) -> Callable[..., dict[str, float]] | None:
+    """What measures the machine instead of a training, to be called with task, data and run folder; None trains.
+
+    Raises:
+        CommandError: if it cannot be built.
+    """
+    if cfg.benchmark is None:
+        return None
+    if not OmegaConf.is_dict(cfg.benchmark):
+        raise CommandError(f"benchmark={cfg.benchmark}: take experiment=devices or experiment=memory")
+    with command_errors("benchmark"):
+        return _recipe(cfg.benchmark)
 
 
 def _pictures(cfg: DictConfig, data: "InMemoryData", folder: Path) -> list[Any]:

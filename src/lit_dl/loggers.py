@@ -49,7 +49,7 @@ def log_scalars(trainer: Trainer, values: Mapping[str, float], step: int) -> Non
 def log_image(board: TensorBoardLogger, tag: str, image: np.ndarray, step: int) -> None:
     """Send RGB values, (height, width, 3) uint8, to TensorBoard.
 
-    As JPEG, so that an image at each validation costs little: ``add_image`` makes a PNG, which takes eight times as long.
+    As JPEG, so that an image at each validation costs little: the PNG of ``add_image`` takes eight times as long.
     """
     content = BytesIO()
     Image.fromarray(image).save(content, "JPEG", quality=85, subsampling=0)

@@ -7,8 +7,9 @@ misspelt override answer within a second.
 import logging
 import signal
 import sys
+import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -18,10 +19,10 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from lit_dl import records
-from lit_dl.build import Run, build
+from lit_dl.build import Run, build, build_benchmark
 from lit_dl.checks import CommandError, check_values
 from lit_dl.command import command_errors, run_command
-from lit_dl.console import console, relative, result_block, say, start_block
+from lit_dl.console import console, duration, relative, result_block, say, start_block
 from lit_dl.job import in_sweep
 
 COLUMNS = 100  # of the gradient flow in curves.json
@@ -72,6 +73,9 @@ def job(cfg: DictConfig, folder: Path) -> None:
         if cfg.resume is not None:
             records.write_config(OmegaConf.to_yaml(cfg), record.overrides, folder)
         say(start_block(_facts(cfg, run, folder), run.layers))
+        if (benchmark := build_benchmark(cfg)) is not None:
+            measure(benchmark, run, record, folder)
+            return
         fit(run, record, records.last_checkpoint(folder) if cfg.resume is not None else None)
         test(run, record)
         _conclude(cfg, run, folder, record)
@@ -83,6 +87,22 @@ def job(cfg: DictConfig, folder: Path) -> None:
         record.stop_reason = "stopped by the user" if interrupted else str(error) or type(error).__name__
         _conclude(cfg, run, folder, record)
         raise
+
+
+def measure(benchmark: Callable[..., dict[str, float]], run: Run, record: records.Record, folder: Path) -> None:
+    """Measure the machine instead of training, and record what was found.
+
+    Raises:
+        CommandError: if the benchmark's arguments are wrong.
+    """
+    begun = time.perf_counter()
+    with command_errors("benchmark"):
+        record.metrics = dict(benchmark(run.task, run.data, folder))
+    record.status, record.stop_reason = "completed", "measured; nothing was trained"
+    record.seconds = time.perf_counter() - begun
+    record.environment = records.environment(str(run.trainer.strategy.root_device))
+    records.write(record, folder)
+    say(f"\ncompleted: {record.stop_reason}; {duration(record.seconds)}\nrun folder   {relative(folder)}")
 
 
 def fit(run: Run, record: records.Record, checkpoint: Path | None) -> None:
@@ -156,12 +176,14 @@ def _quiet() -> None:
 
 
 def _facts(cfg: DictConfig, run: Run, folder: Path) -> dict[str, str]:
+    from lit_dl.machines.hardware import describe
+
     sizes, data = run.data.sizes(), run.data
     shape = "x".join(str(side) for side in data.in_shape)
     answers = f"{data.num_classes} classes" if data.num_classes else f"{data.num_targets} targets"
     choices = HydraConfig.get().runtime.choices
     parameters = sum(p.numel() for p in run.task.parameters())
-    device, world = run.trainer.strategy.root_device, run.trainer.world_size
+    device, world = describe(run.trainer.strategy.root_device), run.trainer.world_size
     decay = cfg.optimizer.get("weight_decay")
     return {
         "data": f"{data.name}: {sizes['train']:,} training, {sizes['val']:,} validation, {sizes['test']:,} test",
@@ -173,7 +195,7 @@ def _facts(cfg: DictConfig, run: Run, folder: Path) -> dict[str, str]:
         + ("" if not decay or cfg.optimizer.decay_biases_and_norms else " (not of biases and norms)")
         + ("" if cfg.optimizer.layer_lr_decay == 1 else f", times {cfg.optimizer.layer_lr_decay:g} a layer down")
         + (f"; scheduler {choices['scheduler']}" if cfg.scheduler is not None else ""),
-        "device": f"{device}" + (f", {world} processes" if world > 1 else ""),
+        "device": device + (f", {world} processes" if world > 1 else ""),
         "run folder": relative(folder),
     }
 

@@ -1,0 +1,1 @@
+"""What a training takes of a machine: time on each of its devices, and memory."""
