@@ -81,7 +81,9 @@ ALLOWED = {
 }
 
 
-KNOW_HYDRA = {f"lit_dl.{name}" for name in ("train", "build", "command", "job", "checks", "grid", "sweep", "study")}
+KNOW_HYDRA = {
+    f"lit_dl.{name}" for name in ("train", "build", "command", "export", "job", "checks", "grid", "sweep", "study")
+}
 KNOW_NO_LIGHTNING = ("lit_dl.models", "lit_dl.optim", "lit_dl.diagnostics.measures", "lit_dl.diagnostics.steps")
 
 

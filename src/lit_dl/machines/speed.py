@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 from rich.table import Table
 
 from lit_dl.console import say
@@ -119,7 +120,7 @@ def _lines(axes: Axes, values: Seconds, names: Mapping[str, str], title: str, x:
         axes.loglog(list(by_size), list(by_size.values()), "o-", label=names[device])
     sizes = sorted({size for by_size in values.values() for size in by_size})
     axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
-    axes.minorticks_off()
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.set(title=title, xlabel=x, ylabel=y)
     axes.grid(alpha=0.3)
     axes.legend()

@@ -1,0 +1,189 @@
+"""A trained network as a static graph: ``python -m lit_dl.export RUN_FOLDER [--to FILE] [--checkpoint best|last]``.
+
+The network is rebuilt from the run folder's config and its checkpoint, exported to ONNX with a batch of any size, and
+the file is kept only if ONNX Runtime, which knows no torch, gives what torch gives.
+"""
+
+import argparse
+import logging
+import sys
+import warnings
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import OmegaConf
+
+from lit_dl import records
+from lit_dl.checks import CommandError, how_to_install
+from lit_dl.console import relative, say, say_error
+
+if TYPE_CHECKING:
+    from torch import nn
+
+NEEDED = ("onnx", "onnxruntime", "onnxscript")
+TOLERANCE = 1e-4  # of the outputs, times the largest of them where that is above 1
+BATCHES = (1, 2, 7, 64)  # sizes that are compared
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; gives the exit code: 0, 1 if the file cannot be made, 2 if the folder has no network."""
+    parser = argparse.ArgumentParser(prog="python -m lit_dl.export", description="A run's network as an ONNX file.")
+    parser.add_argument("folder", type=Path, metavar="RUN_FOLDER")
+    parser.add_argument("--to", type=Path, metavar="FILE", help="default: network.onnx in the run folder")
+    parser.add_argument(
+        "--checkpoint", choices=(records.BEST, records.LAST), help="default: the best one, else the last one"
+    )
+    args = parser.parse_args(arguments)
+    try:
+        export(args.folder, args.to or args.folder / "network.onnx", args.checkpoint)
+    except (CommandError, ValueError) as error:
+        say_error(str(error))
+        return 2
+    except (OSError, ArithmeticError) as error:
+        say_error(str(error))
+        return 1
+    return 0
+
+
+def export(folder: Path, file: Path, checkpoint: str | None = None) -> None:
+    """Export the network of a run folder, compare it with torch's, and say what was found.
+
+    Args:
+        folder: of the run.
+        file: what to write; replaced whole or not at all.
+        checkpoint: ``"best"`` or ``"last"``; None takes the best one, else the last one.
+
+    Raises:
+        CommandError: if packages are missing, or the config cannot be built here.
+        ValueError: if it is no run folder, has no such checkpoint, or one of another network.
+        OSError: if the file cannot be written.
+        ArithmeticError: if the exported network gives something else.
+    """
+    missing = [name for name in NEEDED if find_spec(name) is None]
+    if missing:
+        raise CommandError(f"to export, {', '.join(missing)} must be installed. {how_to_install('export')}")
+    path = _checkpoint(folder, checkpoint)
+    network, in_shape = load(folder, path)
+    try:
+        with records.replacing(file) as part:
+            _write(network, in_shape, part)
+            differences = {size: difference(network, part, in_shape, size) for size in BATCHES}
+            _check(differences)
+            seconds = _seconds(network, part, in_shape)
+    except OSError as error:
+        raise OSError(f"cannot write {file}: {error}\nChoose another file: --to FILE") from error
+    shape = "x".join(str(side) for side in in_shape)
+    normalize = records.read_config(folder)["data"].get("normalize")
+    say(f"network      {relative(path)}")
+    say(f"inputs       Bx{shape}, for any batch size B, as training saw them: data.normalize={str(normalize).lower()}")
+    say(f"file         {relative(file)}, {file.stat().st_size / 1e6:.2f} MB")
+    sizes = ", ".join(map(str, BATCHES))
+    say(f"compared     batches of {sizes}: outputs differ by {max(differences.values()):.1e} at most")
+    times = ", ".join(f"{name} {1e3 * taken:.3f} ms" for name, taken in seconds.items())
+    say(f"one sample   {times}, on one thread")
+
+
+def load(folder: Path, checkpoint: Path) -> "tuple[nn.Module, tuple[int, ...]]":
+    """The network of a run folder with the weights of a checkpoint, in evaluation mode; and the shape of a sample.
+
+    Raises:
+        CommandError: if the config cannot be built here.
+        ValueError: if it is no run folder, or the checkpoint is of another network.
+    """
+    import torch
+
+    from lit_dl.build import build_network
+
+    data, network = build_network(OmegaConf.load(folder / records.HYDRA_FOLDER / "config.yaml"))  # type: ignore[arg-type]
+    try:
+        state = torch.load(checkpoint, weights_only=True, map_location="cpu")["state_dict"]
+        weights = {name.removeprefix("network."): value for name, value in state.items() if name.startswith("network.")}
+        network.load_state_dict(weights)
+    except (RuntimeError, KeyError, EOFError) as error:
+        raise ValueError(f"{checkpoint} does not fit the network of the run's config: {error}") from error
+    return network.eval(), tuple(data.in_shape)
+
+
+def difference(network: "nn.Module", file: Path, in_shape: Sequence[int], size: int) -> float:
+    """Largest difference between the outputs of torch and of ONNX Runtime, over the largest output if above 1.
+
+    The inputs are normally distributed, as normalised data is.
+    """
+    import torch
+
+    inputs = torch.randn(size, *in_shape, generator=torch.Generator().manual_seed(size))
+    with torch.inference_mode():
+        expected = network(inputs)
+    (found,) = _session(file).run(None, {"inputs": inputs.numpy()})
+    gap = (torch.from_numpy(found) - expected).abs().max().item()
+    return gap / max(1.0, expected.abs().max().item())
+
+
+def _checkpoint(folder: Path, name: str | None) -> Path:
+    if not (folder / records.HYDRA_FOLDER / "config.yaml").is_file():
+        raise ValueError(f"{folder} is no run folder: it has no {records.HYDRA_FOLDER}/config.yaml")
+    names = (records.BEST, records.LAST) if name is None else (name,)
+    paths = [folder / records.CHECKPOINTS / f"{each}.ckpt" for each in names]
+    found = next((path for path in paths if path.is_file()), None)
+    if found is None:
+        raise ValueError(f"{folder} has no {' or '.join(str(path.relative_to(folder)) for path in paths)} to export")
+    return found
+
+
+def _write(network: "nn.Module", in_shape: Sequence[int], file: Path) -> None:
+    import torch
+
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it tells that torchvision, which is not needed, is absent
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's own, on its internals
+        torch.onnx.export(
+            network,
+            (torch.zeros(2, *in_shape),),
+            file,
+            input_names=["inputs"],
+            output_names=["outputs"],
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+
+
+def _session(file: Path) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+
+
+def _check(differences: dict[int, float]) -> None:
+    for size, found in differences.items():
+        if not found <= TOLERANCE:  # also where it is no number
+            raise ArithmeticError(
+                f"for a batch of {size} the exported network's outputs differ from torch's by {found:.1e}, more than "
+                f"{TOLERANCE:g}; nothing was written"
+            )
+
+
+def _seconds(network: "nn.Module", file: Path, in_shape: Sequence[int]) -> dict[str, float]:
+    """For one sample, by each runtime, on one thread of the CPU."""
+    import torch
+
+    from lit_dl.machines.hardware import seconds_per_call
+
+    session, inputs, cpu = _session(file), torch.zeros(1, *in_shape), torch.device("cpu")
+    feed, threads = {"inputs": inputs.numpy()}, torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.inference_mode():
+            own = seconds_per_call(lambda: network(inputs), cpu)
+        return {"torch": own, "ONNX Runtime": seconds_per_call(lambda: session.run(None, feed), cpu)}
+    finally:
+        torch.set_num_threads(threads)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
