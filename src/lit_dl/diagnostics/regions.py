@@ -63,7 +63,8 @@ class DecisionRegions(Callback):
     neither its modes nor the random numbers change. Works with any LightningModule whose ``forward`` gives logits.
 
     Args:
-        animate: also write ``decision_regions.gif``, with a frame for each validation, 100 at most.
+        animate: also write ``decision_regions.gif``, with a frame for each validation since training began or was
+            resumed, 100 at most.
 
     Raises:
         ValueError: when training starts, for batches that are not inputs (B, 2) and labels (B,).

@@ -36,7 +36,7 @@ def compare(
     backward pass, optimizer. A product is of two n x n matrices of float32 that lie on the device, 2 n^3 operations.
 
     Args:
-        task: gives the network, the objective and the optimizer; it stays as it is.
+        task: gives the network, which is not compiled here, the objective and the optimizer; it stays as it is.
         data: gives the samples; its own batch size is timed too.
         folder: where the picture goes.
         batch_sizes: of the steps.
