@@ -13,7 +13,7 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 # Which modules of lit_dl each part may import, by prefix; a part is the longest prefix that matches.
 ALLOWED = {
     "lit_dl": [],
-    "lit_dl.models": ["lit_dl.models"],
+    "lit_dl.models": ["lit_dl.models", "lit_dl.surfaces"],
     "lit_dl.data": ["lit_dl.data"],
     "lit_dl.diagnostics": ["lit_dl.diagnostics.monitor"],
     "lit_dl.diagnostics.measures": [],
@@ -49,7 +49,12 @@ ALLOWED = {
     "lit_dl.losses": [],
     "lit_dl.schedule": [],
     "lit_dl.sums": [],
-    "lit_dl.task": ["lit_dl.curves", "lit_dl.loggers", "lit_dl.losses", "lit_dl.schedule", "lit_dl.sums"],
+    "lit_dl.training": ["lit_dl.curves", "lit_dl.schedule"],
+    "lit_dl.task": ["lit_dl.loggers", "lit_dl.losses", "lit_dl.sums", "lit_dl.training"],
+    "lit_dl.descent": ["lit_dl.loggers", "lit_dl.models", "lit_dl.training", "lit_dl.ways"],
+    "lit_dl.surfaces": [],
+    "lit_dl.ways": ["lit_dl.surfaces"],
+    "lit_dl.way_figures": ["lit_dl.records", "lit_dl.surfaces", "lit_dl.ways"],
     "lit_dl.records": [],
     "lit_dl.checks": ["lit_dl.records"],
     "lit_dl.folders": ["lit_dl.checks", "lit_dl.records"],
@@ -58,17 +63,26 @@ ALLOWED = {
     "lit_dl.sweep": ["lit_dl.checks", "lit_dl.console", "lit_dl.folders", "lit_dl.records", "lit_dl.report"],
     "lit_dl.grid": ["lit_dl.checks", "lit_dl.folders", "lit_dl.sweep"],
     "lit_dl.study": ["lit_dl.checks", "lit_dl.console", "lit_dl.grid", "lit_dl.records", "lit_dl.sweep"],
-    "lit_dl.report": ["lit_dl.console", "lit_dl.heat_map", "lit_dl.records", "lit_dl.report"],
+    "lit_dl.report": [
+        "lit_dl.console",
+        "lit_dl.heat_map",
+        "lit_dl.records",
+        "lit_dl.report",
+        "lit_dl.way_figures",
+        "lit_dl.ways",
+    ],
     "lit_dl.heat_map": [],
     "lit_dl.checkpoints": ["lit_dl.records"],
     "lit_dl.console": ["lit_dl.records"],
     "lit_dl.progress": ["lit_dl.console"],
+    "lit_dl.trace": ["lit_dl.console", "lit_dl.progress"],
     "lit_dl.command": ["lit_dl.checks", "lit_dl.grid", "lit_dl.job", "lit_dl.resume", "lit_dl.study"],
     "lit_dl.build": [
         "lit_dl.checkpoints",
         "lit_dl.checks",
         "lit_dl.command",
         "lit_dl.data",
+        "lit_dl.descent",
         "lit_dl.diagnostics",
         "lit_dl.models",
         "lit_dl.optim",
@@ -76,13 +90,31 @@ ALLOWED = {
         "lit_dl.records",
         "lit_dl.schedule",
         "lit_dl.task",
+        "lit_dl.trace",
+        "lit_dl.training",
     ],
+    "lit_dl.facts": ["lit_dl.build", "lit_dl.console", "lit_dl.descent", "lit_dl.machines.hardware", "lit_dl.surfaces"],
+    "lit_dl.outcome": ["lit_dl"],
     "lit_dl.train": ["lit_dl"],
 }
 
 
+WITHOUT_TORCH = {f"lit_dl.{n}" for n in ("records", "checks", "console", "heat_map", "surfaces", "ways", "way_figures")}
 KNOW_HYDRA = {
-    f"lit_dl.{name}" for name in ("train", "build", "command", "export", "job", "checks", "grid", "sweep", "study")
+    f"lit_dl.{name}"
+    for name in (
+        "train",
+        "build",
+        "facts",
+        "outcome",
+        "command",
+        "export",
+        "job",
+        "checks",
+        "grid",
+        "sweep",
+        "study",
+    )
 }
 KNOW_NO_LIGHTNING = ("lit_dl.models", "lit_dl.optim", "lit_dl.diagnostics.measures", "lit_dl.diagnostics.steps")
 
@@ -124,17 +156,9 @@ def test_hydra_builds_objects_in_one_place_and_models_know_no_lightning(path):
         assert "hydra.utils" not in imported
     if name not in KNOW_HYDRA:
         assert not packages & {"hydra", "omegaconf"}
-    if (
-        name.startswith("lit_dl.models")
-        or name.startswith("lit_dl.optim")
-        or name
-        in (
-            "lit_dl.diagnostics.measures",
-            "lit_dl.diagnostics.steps",
-        )
-    ):
+    if name.startswith(KNOW_NO_LIGHTNING):
         assert "lightning" not in packages
-    if name in ("lit_dl.records", "lit_dl.checks", "lit_dl.console", "lit_dl.heat_map") or ".report" in name:
+    if name in WITHOUT_TORCH or ".report" in name:
         assert not packages & {"torch", "lightning"}
 
 

@@ -80,6 +80,16 @@ WRONG = [
     ("early_stopping=on early_stopping.monitor=val/r2", ["val/r2", "train/loss, train/acc, val/loss, val/acc"]),
     ("loss.label_smoothing=2", ["loss:", "label_smoothing"]),
     ("data.split_seed=-1", ["split_seed is -1"]),
+    ("data=none model=mlp", ["data=none", "model=himmelblau"]),
+    ("model=himmelblau", ["himmelblau", "data=none"]),
+    ("data=none model=himmelblau model.start=[1]", ["start is [1]", "two finite numbers"]),
+    ("data=none model=himmelblau model.surface=sphere", ["surface is 'sphere'", "himmelblau, rosenbrock"]),
+    ("data=none model=himmelblau data.steps=0", ["steps is 0", "from 1 up"]),
+    ("data=none model=himmelblau early_stopping=on", ["never validates", "train/loss"]),
+    (
+        "data=none model=himmelblau early_stopping=on early_stopping.monitor=train/acc",
+        ["early_stopping.monitor=train/acc", "without classes", "train/loss"],
+    ),
     ("model.hidden=[0]", ["hidden is [0]", "from 1 up"]),
     ("model.hidden=100", ["hidden is 100", "list of widths"]),
     ("model.norm=group", ["norm is 'group'", "batch, layer or null"]),
@@ -216,5 +226,5 @@ def test_help_lists_the_groups_with_their_choices_and_five_examples(command):
     out = command("--help").out
     assert "optimizer: adadelta, adagrad, adam, adamw, bgd, momentum, nadam, nesterov, rmsprop, sgd" in out
     assert "optimizer/scratch: adagrad, adam, momentum, rmsprop, sgd" in out
-    assert "data: arrays, digits, fashion_mnist, kfold, kmnist, mnist, quickdraw, regression, spiral" in out
+    assert "data: arrays, digits, fashion_mnist, kfold, kmnist, mnist, none, quickdraw, regression, spiral" in out
     assert out.count("python -m lit_dl.train ") >= 6  # the usage and five examples

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from lit_dl.diagnostics import GradientMonitor
     from lit_dl.models.summary import Row
     from lit_dl.task import Task
+    from lit_dl.training import Training
 
 
 GROUPING = ("layer_lr_decay", "decay_biases_and_norms")  # keys of every optimizer, for lit_dl.optim.groups
@@ -34,7 +35,7 @@ class Run:
     """What a config is built into."""
 
     data: "InMemoryData"
-    task: "Task"
+    task: "Training"
     trainer: "Trainer"
     best: "BestAndLast | None"  # None with trainer.enable_checkpointing=false
     early_stopping: "EarlyStopping | None"
@@ -54,7 +55,6 @@ def build(cfg: DictConfig, folder: Path) -> Run:
     from lit_dl.models import initialize
     from lit_dl.models.summary import layer_table
     from lit_dl.schedule import make_scheduler
-    from lit_dl.task import Classifier, Regressor
 
     seed_everything(cfg.seed, verbose=False)
     data, network = build_network(cfg)
@@ -72,26 +72,23 @@ def build(cfg: DictConfig, folder: Path) -> Run:
             _, interval = make_scheduler(scheduler, trial, math.inf if endless else 1)
             if interval == "step" and cfg.resume is not None:
                 _check_length(cfg, folder)
+    stops = cfg.diagnostics is None or cfg.diagnostics.on_divergence == "stop"
+    task = _task(cfg, data, network, optimizer, scheduler, stops)
     monitor = None
     if cfg.diagnostics is not None:
         with command_errors("diagnostics"):
             monitor = _recipe(cfg.diagnostics)()
-    stops = cfg.diagnostics is None or cfg.diagnostics.on_divergence == "stop"
-    with command_errors("loss"):
-        kind = Classifier if data.num_classes else partial(Regressor, num_targets=data.num_targets)
-        task = kind(network, optimizer, scheduler, _recipe(cfg.loss)(), cfg.l1, stops_when_diverged=stops)
-        _try_loss(task, data)
     if cfg.compile:
         network.compile()  # in place, so that checkpoints have the same names
-    early_stopping = _early_stopping(cfg, task)
+    early_stopping = _early_stopping(cfg, data, task)
     best = None
     if cfg.trainer.enable_checkpointing:
-        watched = ("val/loss", "min") if early_stopping is None else (early_stopping.monitor, early_stopping.mode)
+        watched = (task.plateau, "min") if early_stopping is None else (early_stopping.monitor, early_stopping.mode)
         best = BestAndLast(folder, *watched)
     callbacks = [callback for callback in (early_stopping, best, monitor) if callback is not None]
     if monitor is not None:
         callbacks += _pictures(cfg, data, folder)
-    return Run(data, task, _trainer(cfg, folder, callbacks), best, early_stopping, monitor, layers)
+    return Run(data, task, _trainer(cfg, data, folder, callbacks), best, early_stopping, monitor, layers)
 
 
 def build_network(cfg: DictConfig) -> "tuple[InMemoryData, nn.Module]":
@@ -149,6 +146,24 @@ def _recipe(node: DictConfig) -> Callable[..., Any]:
     return recipe
 
 
+def _task(cfg: DictConfig, data: "InMemoryData", network: Any, optimizer: Any, scheduler: Any, stops: bool) -> Any:
+    """What is done with this data: learn classes or numbers or, without samples, minimise the network itself."""
+    from lit_dl.descent import Descent
+    from lit_dl.task import Classifier, Regressor
+
+    if not _has_samples(data):
+        return Descent(network, optimizer, scheduler, stops_when_diverged=stops)
+    with command_errors("loss"):
+        kind = Classifier if data.num_classes else partial(Regressor, num_targets=data.num_targets)
+        task = kind(network, optimizer, scheduler, _recipe(cfg.loss)(), cfg.l1, stops_when_diverged=stops)
+        _try_loss(task, data)
+    return task
+
+
+def _has_samples(data: "InMemoryData") -> bool:
+    return data.out_features > 0
+
+
 def _try_loss(task: "Task", data: "InMemoryData") -> None:
     """Let the loss meet outputs of the network now, not when training has begun.
 
@@ -176,7 +191,7 @@ def _compares_outputs(loss: Any) -> bool:
     return isinstance(loss, nn.CrossEntropyLoss) or getattr(loss, "link", None) == "softmax"
 
 
-def _early_stopping(cfg: DictConfig, task: "Task") -> "EarlyStopping | None":
+def _early_stopping(cfg: DictConfig, data: "InMemoryData", task: "Training") -> "EarlyStopping | None":
     if cfg.early_stopping is None:
         return None
     monitor, mode = cfg.early_stopping.monitor, cfg.early_stopping.mode
@@ -186,8 +201,10 @@ def _early_stopping(cfg: DictConfig, task: "Task") -> "EarlyStopping | None":
     better = "max" if records.is_better_larger(monitor) else "min"
     if mode not in (None, better):
         raise CommandError(f"early_stopping.mode={mode}: the best {monitor} is its {better}imum. Leave the mode out")
-    validates = cfg.trainer.limit_val_batches != 0 and (
-        cfg.trainer.max_epochs == -1 or cfg.trainer.check_val_every_n_epoch <= cfg.trainer.max_epochs
+    validates = (
+        _has_samples(data)
+        and cfg.trainer.limit_val_batches != 0
+        and (cfg.trainer.max_epochs == -1 or cfg.trainer.check_val_every_n_epoch <= cfg.trainer.max_epochs)
     )
     if monitor.startswith("val") and not validates:
         raise CommandError(f"early_stopping.monitor={monitor}: this run never validates. Take train/loss")
@@ -198,9 +215,10 @@ def _early_stopping(cfg: DictConfig, task: "Task") -> "EarlyStopping | None":
         return _recipe(cfg.early_stopping)(mode=better, check_on_train_epoch_end=monitor.startswith("train"))
 
 
-def _trainer(cfg: DictConfig, folder: Path, callbacks: list[Any]) -> "Trainer":
+def _trainer(cfg: DictConfig, data: "InMemoryData", folder: Path, callbacks: list[Any]) -> "Trainer":
     from lit_dl.checkpoints import AtomicCheckpointIO
     from lit_dl.progress import EpochProgress
+    from lit_dl.trace import Trace
 
     _check_accelerator(cfg.trainer.accelerator)
     if any(word in str(cfg.trainer.strategy) for word in ("spawn", "fork", "notebook")):
@@ -208,7 +226,7 @@ def _trainer(cfg: DictConfig, folder: Path, callbacks: list[Any]) -> "Trainer":
             f"trainer.strategy={cfg.trainer.strategy}: its processes keep the results to themselves. Take ddp instead"
         )
     if cfg.trainer.enable_progress_bar:
-        callbacks.append(EpochProgress())
+        callbacks.append(EpochProgress() if _has_samples(data) else Trace())
     logger: Any = False
     if cfg.logger is not None:
         purge = _purge(cfg, folder)

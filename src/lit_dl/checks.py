@@ -44,6 +44,11 @@ def check_values(cfg: DictConfig) -> None:
         _whole_number(cfg, key, least=1, no_limit=True)
     for key in ("accumulate_grad_batches", "check_val_every_n_epoch", "log_every_n_steps"):
         _whole_number(cfg, f"trainer.{key}", least=1)
+    if OmegaConf.select(cfg, "data._target_") == "lit_dl.data.NoData" and "surface" not in cfg.model:
+        raise ValueError(
+            "data=none: it has nothing that this model could learn from. Take model=himmelblau, rosenbrock, beale, "
+            "saddle or valley, or other data"
+        )
     if cfg.early_stopping is not None:
         _whole_number(cfg, "early_stopping.patience", least=1)
         _number(cfg, "early_stopping.min_delta", 0)

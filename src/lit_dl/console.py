@@ -133,7 +133,7 @@ def job_line(number: str, name: str, record: Record, metric: str, seconds_left: 
         (record.status.replace("_", " "), style),
     ]
     if record.status in ("completed", "early_stopped") and value is not None:
-        parts.append(f"  {metric} {value:.4f}")
+        parts.append(f"  {metric} {decimals(value)}")
     if record.status == "diverged":
         parts.append(f": {record.stop_reason.partition(';')[0]}")
     parts += [f"  {duration(record.seconds)}", f"  {kinds}" if kinds else ""]
@@ -187,7 +187,12 @@ def _decimals(metrics: Mapping[str, float | None], name: str) -> str:
     value = metrics.get(name)
     if value is None:
         return "not finite" if name in metrics else "-"
-    return f"{value:.4f}"
+    return decimals(value)
+
+
+def decimals(value: float) -> str:
+    """Four decimals, or of a value below a thousandth three digits."""
+    return f"{value:.4f}" if value == 0 or abs(value) >= 1e-3 else f"{value:.3g}"
 
 
 def relative(folder: Path) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from lit_dl.console import console, say
+from lit_dl.console import console, decimals, say
 
 REFRESH_SECONDS = 0.1
 LINES = 20  # epochs that leave a line behind, at most
@@ -95,7 +95,7 @@ def _of(epoch: int, trainer: Trainer) -> str:
 def _part(values: dict[str, float], part: str) -> str:
     """Its metrics by name: train loss 0.1234 acc 0.9876."""
     own = {name.partition("/")[2]: value for name, value in values.items() if name.startswith(f"{part}/")}
-    return " ".join([part, *(f"{name} {value:.4f}" for name, value in own.items())])
+    return " ".join([part, *(f"{name} {decimals(value)}" for name, value in own.items())])
 
 
 def _total_steps(trainer: Trainer) -> float | None:

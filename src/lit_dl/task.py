@@ -1,26 +1,23 @@
 """What a step, a loss and a metric are."""
 
 import math
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 import torch
-from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 
-from lit_dl.curves import Curves
 from lit_dl.loggers import is_logged_step, log_scalars
 from lit_dl.losses import BinaryCrossEntropy, SquaredError, classes_of
-from lit_dl.schedule import make_scheduler
 from lit_dl.sums import Sums
+from lit_dl.training import Training
 
 
-class Task(LightningModule, ABC):
+class Task(Training, ABC):
     """A network that learns from samples with known targets: what classification and regression share.
 
     The objective is loss + l1 * sum |w| over the weights (parameters of two or more dimensions). The metrics are the
@@ -44,6 +41,7 @@ class Task(LightningModule, ABC):
         ValueError: for an ``l1`` out of its range.
     """
 
+    plateau = "val/loss"
     scores: tuple[str, ...]  # metrics beside the loss
 
     def __init__(
@@ -57,34 +55,17 @@ class Task(LightningModule, ABC):
         *,
         width: int,
     ) -> None:
-        super().__init__()
+        super().__init__(network, optimizer, scheduler, stops_when_diverged)
         if not 0 <= l1 < math.inf:
             raise ValueError(f"l1 is {l1!r}; it must be a number from 0 up")
-        self.network = network
-        self.optimizer = optimizer
-        self.scheduler = scheduler
         self.loss = self.usual_loss() if loss is None else loss
         self.l1 = l1
-        self.stops_when_diverged = stops_when_diverged
-        self.metrics: dict[str, float] = {}  # the newest train/*, val/* and test/* over an epoch or a part
-        self.reading: dict[str, float] = {}  # train/* as last logged, and lr
+        self.metric_names = [f"{part}/{name}" for part in ("train", "val") for name in ("loss", *self.scores)]
         self.validates = "val"  # the part that validation is on
-        self.curves = Curves()  # of train/* and val/*
-        self.diverged_at: int | None = None  # the step at which a loss was read that is not finite
-        self.validated_at: int | None = None  # the step of the last validation while training
-        self.samples_seen = 0  # by training, on all devices, also before it was resumed
         self._sums = Sums(self.totals, width)  # on the device: of training, validation or test, whichever runs
         self._since_logged = np.zeros(2 + width)  # what was read of training since a step was logged
         self._since_epoch = np.zeros(2 + width)  # and since the epoch began
         self._logged_at = 0  # the step that was logged last
-        self._seconds = 0.0  # of training before it was resumed
-        self._begun: float | None = None  # when it began or was resumed, by time.perf_counter
-        self._ended: float | None = None
-
-    @property
-    def metric_names(self) -> list[str]:
-        """Of training and validation: ``train/loss``, ``train/acc``, ..."""
-        return [f"{part}/{name}" for part in ("train", "val") for name in ("loss", *self.scores)]
 
     @abstractmethod
     def usual_loss(self) -> Callable[[Tensor, Tensor], Tensor]:
@@ -98,44 +79,9 @@ class Task(LightningModule, ABC):
     def scores_of(self, totals: np.ndarray, count: float) -> dict[str, float]:
         """The scores by name, from the sums over ``count`` samples; without those that are not defined for them."""
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        # Lightning stores the name of the current hook 44 times a step, and each time nn.Module looks whether it is a
-        # parameter, buffer or submodule. A string is none, and nor is a None that replaces an ordinary attribute.
-        if isinstance(value, str) or (value is None and name in self.__dict__):
-            object.__setattr__(self, name, value)
-        else:
-            super().__setattr__(name, value)
-
     def forward(self, inputs: Tensor) -> Tensor:
         """What the network gives for a batch."""
         return self.network(inputs)
-
-    def configure_optimizers(self) -> Any:
-        """The optimizer, with its scheduler if there is one.
-
-        Raises:
-            ValueError: if the scheduler needs the length of a training that has no end.
-        """
-        optimizer = self.optimizer(self.parameters())
-        if self.scheduler is None:
-            return optimizer
-        scheduler, interval = make_scheduler(self.scheduler, optimizer, self.trainer.estimated_stepping_batches)
-        plan = {"scheduler": scheduler, "interval": interval, "monitor": "val/loss", "strict": False}
-        return {"optimizer": optimizer, "lr_scheduler": plan}
-
-    def seconds(self) -> float:
-        """Seconds of training, validation included, also of that before it was resumed; 0 before it begins."""
-        if self._begun is None:
-            return self._seconds
-        return self._seconds + (self._ended or time.perf_counter()) - self._begun
-
-    def on_fit_start(self) -> None:
-        """Start the clock."""
-        self._begun = time.perf_counter()
-
-    def on_train_end(self) -> None:
-        """Stop the clock."""
-        self._ended = time.perf_counter()
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """The objective of a batch."""
@@ -192,24 +138,6 @@ class Task(LightningModule, ABC):
         total = self._take()
         self._publish("test", total)
         self._to_loggers(self._means("test", total))
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what a resumed run needs to go on as if it had not been stopped."""
-        checkpoint["metrics"] = dict(self.metrics)
-        checkpoint["curves"] = self.curves.state()
-        checkpoint["effort"] = {"seconds": self.seconds(), "samples_seen": self.samples_seen}
-        checkpoint["random"] = {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Go on from where the checkpoint was, when training does; a test of other parameters changes nothing else."""
-        if self.trainer.state.fn != "fit":
-            return
-        self.metrics = dict(checkpoint["metrics"])
-        self.curves.load(checkpoint["curves"])
-        self._seconds, self.samples_seen = checkpoint["effort"]["seconds"], checkpoint["effort"]["samples_seen"]
-        torch.set_rng_state(checkpoint["random"]["cpu"].cpu())
-        if len(checkpoint["random"]["cuda"]) == torch.cuda.device_count():
-            torch.cuda.set_rng_state_all([state.cpu() for state in checkpoint["random"]["cuda"]])
 
     def _loss(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         inputs, targets = batch

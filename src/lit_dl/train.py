@@ -11,9 +11,7 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
@@ -22,10 +20,11 @@ from lit_dl import records
 from lit_dl.build import Run, build, build_benchmark
 from lit_dl.checks import CommandError, check_values
 from lit_dl.command import command_errors, run_command
-from lit_dl.console import console, duration, relative, result_block, say, start_block
+from lit_dl.console import console, duration, relative, say, start_block
+from lit_dl.facts import facts_of
 from lit_dl.job import in_sweep
+from lit_dl.outcome import conclude
 
-COLUMNS = 100  # of the gradient flow in curves.json
 # Lightning's remarks on what is meant so here: data in memory needs no workers, metrics are reduced before they are
 # logged, a resumed run finds its own checkpoints and may leave early stopping out, a short run has few steps to log.
 # The last is between Lightning and torch.
@@ -72,20 +71,20 @@ def job(cfg: DictConfig, folder: Path) -> None:
         record.data = {"name": run.data.name, **run.data.sizes(), "sha256": run.data.sha256}
         if cfg.resume is not None:
             records.write_config(OmegaConf.to_yaml(cfg), record.overrides, folder)
-        say(start_block(_facts(cfg, run, folder), run.layers))
+        say(start_block(facts_of(cfg, run, folder), run.layers))
         if (benchmark := build_benchmark(cfg)) is not None:
             measure(benchmark, run, record, folder)
             return
         fit(run, record, records.last_checkpoint(folder) if cfg.resume is not None else None)
         test(run, record)
-        _conclude(cfg, run, folder, record)
+        conclude(cfg, run, folder, record)
     except CommandError:
         raise
     except BaseException as error:
         interrupted = isinstance(error, KeyboardInterrupt)
         record.status = "interrupted" if interrupted else "failed"
         record.stop_reason = "stopped by the user" if interrupted else str(error) or type(error).__name__
-        _conclude(cfg, run, folder, record)
+        conclude(cfg, run, folder, record)
         raise
 
 
@@ -129,7 +128,7 @@ def test(run: Run, record: records.Record) -> None:
 
     They are evaluated on the training part too, since ``train/*`` is of parameters that moved, with dropout.
     """
-    if record.status == "diverged":
+    if record.status == "diverged" or "test" not in run.data.sizes():
         return
     best = run.best.best_model_path if run.early_stopping is not None and run.best is not None else ""
     if best or run.task.validated_at != run.trainer.global_step:  # the same parameters are validated and tested
@@ -175,31 +174,6 @@ def _quiet() -> None:
     console.quiet = console.quiet or getattr(rank_zero_only, "rank", 0) != 0
 
 
-def _facts(cfg: DictConfig, run: Run, folder: Path) -> dict[str, str]:
-    from lit_dl.machines.hardware import describe
-
-    sizes, data = run.data.sizes(), run.data
-    shape = "x".join(str(side) for side in data.in_shape)
-    answers = f"{data.num_classes} classes" if data.num_classes else f"{data.num_targets} targets"
-    choices = HydraConfig.get().runtime.choices
-    parameters = sum(p.numel() for p in run.task.parameters())
-    device, world = describe(run.trainer.strategy.root_device), run.trainer.world_size
-    decay = cfg.optimizer.get("weight_decay")
-    return {
-        "data": f"{data.name}: {sizes['train']:,} training, {sizes['val']:,} validation, {sizes['test']:,} test",
-        "samples": f"{shape}, {answers}; batch size {data.batch_size}",
-        "model": f"{choices['model']}, {parameters:,} parameters; activation {choices['activation']}, "
-        f"init {choices['init']}",
-        "optimizer": f"{choices['optimizer']}, lr {cfg.optimizer.get('lr')}"
-        + (f", weight decay {decay:g}" if decay else "")
-        + ("" if not decay or cfg.optimizer.decay_biases_and_norms else " (not of biases and norms)")
-        + ("" if cfg.optimizer.layer_lr_decay == 1 else f", times {cfg.optimizer.layer_lr_decay:g} a layer down")
-        + (f"; scheduler {choices['scheduler']}" if cfg.scheduler is not None else ""),
-        "device": device + (f", {world} processes" if world > 1 else ""),
-        "run folder": relative(folder),
-    }
-
-
 def _how_it_ended(run: Run) -> tuple[records.Status, str]:
     trainer, stopping = run.trainer, run.early_stopping
     found = None if run.monitor is None else run.monitor.diverged_at
@@ -217,79 +191,6 @@ def _how_it_ended(run: Run) -> tuple[records.Status, str]:
     if trainer.global_step == trainer.max_steps:
         return "completed", f"trainer.max_steps={trainer.max_steps} reached"
     return "completed", "trainer.max_time reached" if trainer.should_stop else "the trainer stopped"
-
-
-def _conclude(cfg: DictConfig, run: Run | None, folder: Path, record: records.Record) -> None:
-    """Write what is known now: figures, TensorBoard's HParams, metrics.json; and print it."""
-    if run is None:
-        records.write(record, folder)
-        return
-    trainer = run.trainer
-    if not trainer.is_global_zero:
-        return
-    record.metrics = dict(run.task.metrics)
-    record.epochs, record.steps = trainer.current_epoch, trainer.global_step
-    record.seconds = run.task.seconds()
-    if run.monitor is not None:
-        record.diagnosis = [asdict(finding) for finding in run.monitor.findings]
-        record.diagnostics_seconds = run.monitor.seconds
-    record.samples_per_second = run.task.samples_seen / record.seconds if record.seconds else 0.0
-    best = Path(records.CHECKPOINTS) / f"{records.BEST}.ckpt"
-    record.best_checkpoint = str(best) if (folder / best).is_file() else None
-    record.environment = records.environment(str(trainer.strategy.root_device))
-    if record.steps:
-        _log_result(cfg, run, folder, record)
-        records.write_course(_course(run), folder)
-    records.write(record, folder)
-    if record.steps:
-        tested = "last epoch" if run.early_stopping is None or run.best is None else "best epoch"
-        say(result_block(record, folder, tested))
-
-
-def _course(run: Run) -> records.Course:
-    course = records.Course(run.task.curves.columns())
-    if run.monitor is not None and (history := run.monitor.history) is not None:
-        course.layers, course.log10_rms, course.steps = history.layers, history.coarse(COLUMNS), history.steps
-    return course
-
-
-def _log_result(cfg: DictConfig, run: Run, folder: Path, record: records.Record) -> None:
-    from lit_dl.loggers import boards
-    from lit_dl.task import Classifier
-
-    if isinstance(run.task, Classifier) and run.task.confusion is not None:
-        from lit_dl.diagnostics.figures import confusion_matrix
-
-        figure = confusion_matrix(run.task.confusion, run.data.class_names)
-        figure.savefig(folder / "confusion_matrix.png")
-        for board in boards(run.trainer):
-            board.experiment.add_figure("confusion_matrix", figure, record.steps, close=False)
-    if run.monitor is not None and run.monitor.history is not None:
-        from lit_dl.diagnostics.figures import effective_rates, gradient_flow
-
-        gradient_flow(run.monitor.history).savefig(folder / "gradient_flow.png")
-        if (steps := run.monitor.step_history) is not None and steps.layers:
-            effective_rates(steps).savefig(folder / "effective_lr.png")
-    for board in boards(run.trainer):
-        board.log_hyperparams(_hyperparameters(cfg), {f"hp/{name}": value for name, value in record.metrics.items()})
-        board.finalize("success")
-    (folder / "hparams.yaml").unlink(missing_ok=True)  # the logger's own, less than what .hydra has
-
-
-def _hyperparameters(cfg: DictConfig) -> dict[str, Any]:
-    """What TensorBoard's HParams compares runs by: the choice of each group, the numbers, and all that was set."""
-    groups = ("data", "model", "activation", "init", "optimizer", "scheduler", "loss", "early_stopping")
-    choices = {group: HydraConfig.get().runtime.choices[group] for group in groups}
-    keys = ("seed", "dropout", "l1", "optimizer.lr", "optimizer.weight_decay", "data.batch_size", "data.train_size")
-    numbers = {key: OmegaConf.select(cfg, key) for key in keys}
-    own = [
-        str(key) for key in cfg.model if not str(key).startswith("_") and not OmegaConf.is_interpolation(cfg.model, key)
-    ]
-    model = {f"model.{key}": cfg.model[key] for key in own}
-    set_keys = (override.partition("=")[0].lstrip("+~") for override in HydraConfig.get().overrides.task)
-    typed = {key: OmegaConf.select(cfg, key) for key in set_keys if "@" not in key and not key.startswith("resume")}
-    values = {**choices, **numbers, **model, **{k: v for k, v in typed.items() if not OmegaConf.is_dict(v)}}
-    return {key: value for key, value in values.items() if value is not None}
 
 
 if __name__ == "__main__":

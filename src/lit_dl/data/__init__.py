@@ -4,6 +4,7 @@ from lit_dl.data.arrays import Arrays
 from lit_dl.data.digits import Digits
 from lit_dl.data.kfold import KFold
 from lit_dl.data.mnist import KMNIST, MNIST, FashionMNIST
+from lit_dl.data.none import NoData
 from lit_dl.data.quickdraw import QuickDraw
 from lit_dl.data.regression import RandomRegression
 from lit_dl.data.spiral import Spiral
@@ -15,6 +16,7 @@ __all__ = [
     "Digits",
     "FashionMNIST",
     "KFold",
+    "NoData",
     "QuickDraw",
     "RandomRegression",
     "Spiral",

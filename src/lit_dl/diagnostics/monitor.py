@@ -250,8 +250,13 @@ class GradientMonitor(Callback):
         self._leave()
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Draw the last picture and print the diagnosis, out of the time of training."""
+        """Draw the last picture and print the diagnosis, out of the time of training.
+
+        Where no layer compares with others, as with a point on a surface, nothing but a divergence is looked for.
+        """
         self._draw(trainer)
+        if self._compared and not any(self._compared) and not self.findings:
+            return
         for board in boards(trainer):
             board.experiment.add_text("diagnosis", as_markdown(self.findings), trainer.global_step)
             if self.step_history is not None and self.step_history.layers:

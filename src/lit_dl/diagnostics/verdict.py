@@ -252,6 +252,8 @@ class Verdict:
         elif now is not None and _starts_too_fast(past):
             seen = ([], *_too_fast(now, past, past.first_ratio, "the loss is not finite any more"))
             cause = Finding("learning_rate_too_high", 1, *seen)
+        if advice is None and now is not None and not any(now.compared):
+            advice = f"optimizer.lr={now.lr / 10:.0e}"  # no layers: it is the parameters themselves that went too far
         if advice is None:
             advice = cause.advice if cause else "trainer.gradient_clip_val=1" if now is not None else ""
         new.append(self._found(Finding("diverged", step, layers, message, evidence, advice)))
@@ -291,7 +293,9 @@ class Verdict:
 
     def conclude(self, step: int) -> list[Finding]:
         """What can be said only at the end of a training: ``underfitting``, or ``healthy`` where nothing was found."""
-        new = []
+        new: list[Finding] = []
+        if self._last is not None and not any(self._last.compared):  # no layers to judge by
+            return new
         if (underfits := self._underfitting(step)) is not None:
             new.append(self._found(underfits))
         learnt = self.past.learnt()

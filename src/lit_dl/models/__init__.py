@@ -7,6 +7,18 @@ from lit_dl.models.lenet import LeNet
 from lit_dl.models.mlp import MLP
 from lit_dl.models.parallel import ParallelBlock, ParallelNet
 from lit_dl.models.perceptron import Perceptron
+from lit_dl.models.point import Point
 from lit_dl.models.shared import SharedMLP
 
-__all__ = ["CNN", "MLP", "AlexNet", "LeNet", "ParallelBlock", "ParallelNet", "Perceptron", "SharedMLP", "initialize"]
+__all__ = [
+    "CNN",
+    "MLP",
+    "AlexNet",
+    "LeNet",
+    "ParallelBlock",
+    "ParallelNet",
+    "Perceptron",
+    "Point",
+    "SharedMLP",
+    "initialize",
+]

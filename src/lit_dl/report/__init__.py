@@ -36,15 +36,18 @@ def report(folders: Sequence[Path], metric: str, accuracy: float, to: Path | Non
         console.print(Text(f"skipped: {line}", style="yellow"), soft_wrap=True)
     if not comparison.jobs:
         raise ValueError(f"no runs in {', '.join(map(str, folders))}")
+    pictures: list[Path] = []
     if to is not None:
         from lit_dl.report.pages import write_pages
+        from lit_dl.report.ways import write_ways
 
         write_pages(comparison, to)
-    _print(comparison, to)
+        pictures = write_ways(comparison, to)
+    _print(comparison, to, pictures)
     return comparison
 
 
-def _print(comparison: Comparison, to: Path | None) -> None:
+def _print(comparison: Comparison, to: Path | None, pictures: Sequence[Path]) -> None:
     head, rows = rows_of(comparison)
     for table in _tables(comparison, list(head), rows):
         terminal = console if console.is_terminal else Console(width=_width(table), highlight=False)  # or a file
@@ -58,6 +61,8 @@ def _print(comparison: Comparison, to: Path | None) -> None:
     if to is not None:
         page = relative((to / FILES[0]).absolute())
         console.print(Text(f"report            {page} (also .md and .csv)"), soft_wrap=True)
+    for picture in pictures:
+        console.print(Text(f"picture           {relative(picture.absolute())}"), soft_wrap=True)
 
 
 def _tables(comparison: Comparison, head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[Table]:

@@ -227,7 +227,7 @@ def mean_text(mean: Mean | None, unit: str = "") -> str:
         return "-"
     if unit:
         return f"{mean.mean:.1f}{unit}"
-    digits = ".4f" if abs(mean.mean) < 1000 else ".3g"
+    digits = ".4f" if mean.mean == 0 or 1e-3 <= abs(mean.mean) < 1000 else ".3g"
     return f"{mean.mean:{digits}}" + (f" ± {mean.std:{digits}}" if mean.std is not None else "")
 
 

@@ -1,0 +1,45 @@
+"""No data, for a function that is descended as it is."""
+
+from typing import Literal
+
+from lightning.pytorch import LightningDataModule
+
+from lit_dl.data.base import check_count
+
+
+class NoData(LightningDataModule):
+    """Steps without samples: a training makes its steps, and there is nothing to validate or test with.
+
+    Args:
+        steps: in an epoch, after which a checkpoint is written.
+        batch_size: ``"full"``: each step sees all there is of the function.
+
+    Raises:
+        ValueError: for ``steps`` below 1, or another batch size.
+    """
+
+    name = "none"
+    in_shape: tuple[int, ...] = ()
+    num_classes = 0
+    num_targets = 0
+    out_features = 0
+    sha256 = ""  # of no samples
+
+    def __init__(self, *, steps: int = 1000, batch_size: Literal["full"] = "full", shuffle_seed: int = 0) -> None:
+        super().__init__()
+        check_count("steps", steps)
+        if batch_size != "full":
+            raise ValueError(f"batch_size is {batch_size!r}, but there are no samples to divide; leave it out")
+        self.steps = steps
+        self.batch_size = batch_size
+
+    def setup(self, stage: str | None = None) -> None:
+        """There is nothing to load."""
+
+    def sizes(self) -> dict[str, int]:
+        """Of no part."""
+        return {}
+
+    def train_dataloader(self) -> range:
+        """The numbers of an epoch's steps; nothing reads them."""
+        return range(self.steps)
