@@ -85,10 +85,10 @@ WRONG = [
     ("data=none model=himmelblau model.start=[1]", ["start is [1]", "two finite numbers"]),
     ("data=none model=himmelblau model.surface=sphere", ["surface is 'sphere'", "himmelblau, rosenbrock"]),
     ("data=none model=himmelblau data.steps=0", ["steps is 0", "from 1 up"]),
-    ("data=none model=himmelblau early_stopping=on", ["never validates", "train/loss"]),
+    ("data=none model=himmelblau early_stopping=on", ["no such metric", "train/loss"]),
     (
         "data=none model=himmelblau early_stopping=on early_stopping.monitor=train/acc",
-        ["early_stopping.monitor=train/acc", "without classes", "train/loss"],
+        ["early_stopping.monitor=train/acc", "no such metric", "train/loss"],
     ),
     ("model.hidden=[0]", ["hidden is [0]", "from 1 up"]),
     ("model.hidden=100", ["hidden is 100", "list of widths"]),

@@ -9,6 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from lit_dl.data import Digits
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment", ["perceptron", "logistic_regression"])
 def test_one_unit_comes_to_the_best_accuracy_that_a_line_can_have(command, experiment):
     accuracy = command(f"experiment={experiment}", "trainer.accelerator=cpu").record.metrics["test/acc"]
@@ -17,6 +18,7 @@ def test_one_unit_comes_to_the_best_accuracy_that_a_line_can_have(command, exper
     assert accuracy == pytest.approx(best, abs=4 * deviation)
 
 
+@pytest.mark.slow
 def test_softmax_regression_comes_to_the_minimum_that_scikit_learn_finds(command):
     settings = (
         "data=digits", "data.batch_size=full", "model=softmax_regression", "optimizer=momentum", "optimizer.lr=0.1",

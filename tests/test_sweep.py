@@ -221,7 +221,7 @@ def test_the_command_of_the_best_job_gives_its_numbers_again(command):
 
 
 REFUSED = [
-    ("-m seed=1,2 sweep.metric=val/f1", ["sweep.metric=val/f1", "val/loss, val/acc"]),
+    ("-m seed=1,2 sweep.metric=val/f1", ["sweep.metric=val/f1", "val/loss, train/acc, val/acc"]),
     ("-m seed=1,2 sweep.metric=test/acc", ["sweep.metric=test/acc", "not for choosing"]),
     ("-m seed=1,2 sweep.accuracy=2", ["sweep.accuracy=2", "from 0 to 1"]),
     ("-m seed=1,2 sweep.fail_fast=no_idea", ["sweep.fail_fast=no_idea", "true or false"]),

@@ -65,6 +65,7 @@ def test_the_experiment_times_each_device_and_leaves_a_record_and_a_picture(comm
         assert "No accelerator here" in result.out
 
 
+@pytest.mark.slow
 def test_a_sweep_of_it_and_a_report_over_it_work(command):
     assert command("-m", "experiment=devices", *QUICK, "data.batch_size=8,32").code == 0
     statuses = [records.read(path.parent).status for path in Path("outputs").rglob("metrics.json")]

@@ -14,7 +14,7 @@ from lit_dl import records
 from lit_dl.models import CNN, MLP
 from lit_dl.models.summary import order_of_use
 from lit_dl.optim.groups import Grouped
-from lit_dl.task import make_scheduler
+from lit_dl.schedule import make_scheduler
 
 
 class Backwards(nn.Module):
