@@ -135,9 +135,7 @@ def test_inside_optimizers(compared):
             if name == "sgd":
                 assert effective == pytest.approx([lr] * len(effective))
             else:
-                assert max(largest) <= bounds[name] * lr * (
-                    1 + 1e-4
-                )  # float32, and weights of size 0.1 before and after
+                assert max(largest) <= bounds[name] * lr * (1 + 1e-4)  # float32
             if name == "adagrad":
                 assert all(later <= before for before, later in pairwise(effective))
                 assert effective[-1] < effective[0] / 10
@@ -145,3 +143,20 @@ def test_inside_optimizers(compared):
                 assert effective[-1] > 1.1 * min(effective)
             if name == "adam":
                 assert max(rms) <= lr * (1 + 1e-4)
+
+
+def test_lenet_or_alexnet(compared, mnist_root, monkeypatch):
+    monkeypatch.setenv("LIT_DL_DATA_DIR", str(mnist_root))
+    jobs = compared("lenet_or_alexnet", "model")
+    nets = {
+        (model, activation): [job for job in group if job["activation"] == activation]
+        for model, group in jobs.items()
+        for activation in ("sigmoid", "relu")
+    }
+    accuracies = {net: mean(group, "val/acc") for net, group in nets.items()}
+    best = accuracies["alexnet", "relu"]
+    assert best - accuracies["lenet", "relu"] >= 0.01
+    assert best - accuracies["lenet", "sigmoid"] >= 0.1
+    assert accuracies["lenet", "sigmoid"] - accuracies["alexnet", "sigmoid"] >= 0.3
+    assert all("vanishing_gradients" in kinds for kinds in findings(nets["alexnet", "sigmoid"]))
+    assert not any("vanishing_gradients" in kinds for kinds in findings(nets["alexnet", "relu"]))

@@ -79,3 +79,10 @@ def test_a_compiled_network_trains_and_its_checkpoint_fits_one_that_is_not(comma
         assert compiled.record.metrics[name] == pytest.approx(value, rel=0.02), name
     resumed = command(f"resume={compiled.folder}", "compile=false", "trainer.max_epochs=3")
     assert resumed.code == 0, resumed.err
+
+
+@pytest.mark.parametrize(("experiment", "accuracy"), [("lenet", 0.980), ("alexnet", 0.985)])
+def test_lenet_and_alexnet_reach_what_the_heads_of_their_experiments_claim(command, mnist, experiment, accuracy):
+    record = command(f"experiment={experiment}", "trainer.accelerator=cpu").record
+    assert record.metrics["test/acc"] >= accuracy
+    assert {finding["kind"] for finding in record.diagnosis} == {"healthy"}
