@@ -30,10 +30,10 @@ ALLOWED = {
     "lit_dl.diagnostics.feature_maps": ["lit_dl.diagnostics.measures", "lit_dl.loggers"],
     "lit_dl.diagnostics.steps": ["lit_dl.diagnostics.history", "lit_dl.diagnostics.measures"],
     "lit_dl.diagnostics.figures": ["lit_dl.diagnostics.history", "lit_dl.diagnostics.steps", "lit_dl.heat_map"],
-    "lit_dl.diagnostics.film": [],
+    "lit_dl.film": ["lit_dl.records"],
     "lit_dl.diagnostics.region_pictures": [],
     "lit_dl.diagnostics.regions": [
-        "lit_dl.diagnostics.film",
+        "lit_dl.film",
         "lit_dl.diagnostics.region_pictures",
         "lit_dl.loggers",
     ],
@@ -51,10 +51,10 @@ ALLOWED = {
     "lit_dl.sums": [],
     "lit_dl.training": ["lit_dl.curves", "lit_dl.schedule"],
     "lit_dl.task": ["lit_dl.loggers", "lit_dl.losses", "lit_dl.sums", "lit_dl.training"],
-    "lit_dl.descent": ["lit_dl.loggers", "lit_dl.models", "lit_dl.training", "lit_dl.ways"],
+    "lit_dl.descent": ["lit_dl.loggers", "lit_dl.models", "lit_dl.training", "lit_dl.trajectories"],
     "lit_dl.surfaces": [],
-    "lit_dl.ways": ["lit_dl.surfaces"],
-    "lit_dl.way_figures": ["lit_dl.records", "lit_dl.surfaces", "lit_dl.ways"],
+    "lit_dl.trajectories": ["lit_dl.surfaces"],
+    "lit_dl.trajectory_figures": ["lit_dl.film", "lit_dl.surfaces", "lit_dl.trajectories"],
     "lit_dl.records": [],
     "lit_dl.checks": ["lit_dl.records"],
     "lit_dl.folders": ["lit_dl.checks", "lit_dl.records"],
@@ -68,8 +68,8 @@ ALLOWED = {
         "lit_dl.heat_map",
         "lit_dl.records",
         "lit_dl.report",
-        "lit_dl.way_figures",
-        "lit_dl.ways",
+        "lit_dl.trajectory_figures",
+        "lit_dl.trajectories",
     ],
     "lit_dl.heat_map": [],
     "lit_dl.checkpoints": ["lit_dl.records"],
@@ -99,7 +99,10 @@ ALLOWED = {
 }
 
 
-WITHOUT_TORCH = {f"lit_dl.{n}" for n in ("records", "checks", "console", "heat_map", "surfaces", "ways", "way_figures")}
+WITHOUT_TORCH = {
+    f"lit_dl.{n}"
+    for n in ("records", "checks", "console", "heat_map", "surfaces", "trajectories", "trajectory_figures")
+}
 KNOW_HYDRA = {
     f"lit_dl.{name}"
     for name in (

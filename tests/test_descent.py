@@ -62,10 +62,10 @@ def test_the_descent_is_that_of_a_loop_by_hand_to_the_bit(command):
     assert list(table) == [*range(0, 300, 30), 299]
     for step, row in table.items():
         assert row == tuple(float(f"{value:.8g}") for value in hand[step])
-    way = records.read_course(result.folder).way
-    assert way["surface"] == "himmelblau"
-    assert way["step"] == list(range(301))
-    assert list(zip(way["x"][1:], way["y"][1:], way["f"][:-1], strict=True)) == [
+    trajectory = records.read_course(result.folder).trajectory
+    assert trajectory["surface"] == "himmelblau"
+    assert trajectory["step"] == list(range(301))
+    assert list(zip(trajectory["x"][1:], trajectory["y"][1:], trajectory["f"][:-1], strict=True)) == [
         tuple(float(f"{value:.8g}") for value in row) for row in hand
     ]
     for tag, column in (("point/x", 0), ("point/y", 1), ("train/loss", 2)):
@@ -90,25 +90,25 @@ def test_every_optimizer_descends(optimizer, tmp_path):
     run = build(cfg, tmp_path)
     run.trainer.fit(run.task, run.data)
     assert run.trainer.global_step == 50
-    way = run.task.way()
-    assert len(way.step) == 51
-    assert way.f[-1] < way.f[0] == 170
+    trajectory = run.task.trajectory()
+    assert len(trajectory.step) == 51
+    assert trajectory.f[-1] < trajectory.f[0] == 170
 
 
 def test_a_start_is_set_by_model_start(command):
     result = command(*FEW, "model.start=[-4,0]", "trainer.accumulate_grad_batches=2")
-    way = records.read_course(result.folder).way
-    assert (way["x"][0], way["y"][0]) == (-4, 0)
-    assert way["step"] == list(range(51))
+    trajectory = records.read_course(result.folder).trajectory
+    assert (trajectory["x"][0], trajectory["y"][0]) == (-4, 0)
+    assert trajectory["step"] == list(range(51))
 
 
 def test_a_resumed_descent_is_that_of_one_go_with_its_whole_way(command):
     command("experiment=himmelblau", "logger=off", "data.steps=20", "trainer.max_steps=60", "hydra.run.dir=whole")
     command("experiment=himmelblau", "logger=off", "data.steps=20", "trainer.max_steps=40", "hydra.run.dir=half")
     assert command("resume=half", "trainer.max_steps=60").code == 0
-    ways = [records.read_course(command_folder).way for command_folder in map(Path, ("whole", "half"))]
-    assert len(ways[0]["step"]) == 61
-    assert ways[0] == ways[1]
+    trajectories = [records.read_course(command_folder).trajectory for command_folder in map(Path, ("whole", "half"))]
+    assert len(trajectories[0]["step"]) == 61
+    assert trajectories[0] == trajectories[1]
 
 
 def test_too_large_a_rate_diverges_and_is_drawn_up_to_there(command):
@@ -119,7 +119,7 @@ def test_too_large_a_rate_diverges_and_is_drawn_up_to_there(command):
     assert finding["kind"] == "diverged"
     assert finding["advice"] == "optimizer.lr=1e-02"
     assert (result.folder / "path.png").is_file()
-    assert len(records.read_course(result.folder).way["x"]) >= 3
+    assert len(records.read_course(result.folder).trajectory["x"]) >= 3
     json.loads((result.folder / "curves.json").read_text())
 
 
@@ -136,19 +136,19 @@ def test_early_stopping_watches_f(command):
 
 @pytest.mark.slow
 def test_rosenbrock_reaches_the_floor_soon_and_its_end_late(command):
-    way = _way(command("experiment=rosenbrock"))
-    assert way["f"][0] == pytest.approx(24.2)
-    assert all(4 < f < 5 for step, f in zip(way["step"], way["f"], strict=True) if 30 <= step <= 100)
-    assert next(step for step, f in zip(way["step"], way["f"], strict=True) if f < 1e-6) > 3000
-    assert (way["x"][-1], way["y"][-1]) == pytest.approx((1, 1), abs=1e-3)
+    trajectory = _trajectory(command("experiment=rosenbrock"))
+    assert trajectory["f"][0] == pytest.approx(24.2)
+    assert all(4 < f < 5 for step, f in zip(trajectory["step"], trajectory["f"], strict=True) if 30 <= step <= 100)
+    assert next(step for step, f in zip(trajectory["step"], trajectory["f"], strict=True) if f < 1e-6) > 3000
+    assert (trajectory["x"][-1], trajectory["y"][-1]) == pytest.approx((1, 1), abs=1e-3)
 
 
 @pytest.mark.slow
 def test_beale_momentum_is_there_before_gradient_descent_and_a_corner_throws_it_out(command):
     distances = {}
     for optimizer in ("momentum", "sgd"):
-        way = _way(command("experiment=beale", f"optimizer={optimizer}", "optimizer.lr=0.01"))
-        points = zip(way["step"], way["x"], way["y"], strict=True)
+        trajectory = _trajectory(command("experiment=beale", f"optimizer={optimizer}", "optimizer.lr=0.01"))
+        points = zip(trajectory["step"], trajectory["x"], trajectory["y"], strict=True)
         distances[optimizer] = {step: math.dist((x, y), (3, 0.5)) for step, x, y in points}
     assert all(distance < 0.001 for step, distance in distances["momentum"].items() if step >= 300)
     assert distances["sgd"][1000] > 0.001
@@ -156,24 +156,24 @@ def test_beale_momentum_is_there_before_gradient_descent_and_a_corner_throws_it_
 
 
 def test_the_saddle_holds_descent_back_for_as_long_as_the_formula_says(command):
-    way = _way(command("experiment=saddle", "logger=off"))
-    f = dict(zip(way["step"], way["f"], strict=True))
+    trajectory = _trajectory(command("experiment=saddle", "logger=off"))
+    f = dict(zip(trajectory["step"], trajectory["f"], strict=True))
     assert all(f[step] == pytest.approx(0.25, rel=0.01) for step in range(20, 41))
     # near the saddle y grows by 1 + lr in a step: from 0.001 to 0.5 in log(500) / log(1.1) = 65
-    leaves = next(step for step, y in zip(way["step"], way["y"], strict=True) if y > 0.5)
+    leaves = next(step for step, y in zip(trajectory["step"], trajectory["y"], strict=True) if y > 0.5)
     assert 65 <= leaves <= 75
-    assert (way["x"][-1], way["y"][-1]) == pytest.approx((0, 1), abs=1e-6)
-    stays = _way(command("experiment=saddle", "logger=off", "model.start=[1.5,0]"))
+    assert (trajectory["x"][-1], trajectory["y"][-1]) == pytest.approx((0, 1), abs=1e-6)
+    stays = _trajectory(command("experiment=saddle", "logger=off", "model.start=[1.5,0]"))
     assert stays["f"][-1] == 0.25
 
 
 def test_the_valley_is_as_slow_as_the_formula_says_and_momentum_a_million_times_lower(command):
-    way = _way(command("experiment=valley", "logger=off"))
-    f = way["f"]
+    trajectory = _trajectory(command("experiment=valley", "logger=off"))
+    f = trajectory["f"]
     assert all(after / before == pytest.approx((99 / 101) ** 2, rel=1e-4) for before, after in pairwise(f))
-    assert all(before * after < 0 for before, after in pairwise(way["y"]))
+    assert all(before * after < 0 for before, after in pairwise(trajectory["y"]))
     best = ("optimizer=momentum", "optimizer.lr=0.0330579", "optimizer.momentum=0.669421")
-    assert _way(command("experiment=valley", "logger=off", *best))["f"][-1] < 1e-6 * f[-1]
+    assert _trajectory(command("experiment=valley", "logger=off", *best))["f"][-1] < 1e-6 * f[-1]
 
 
 @pytest.mark.slow
@@ -182,8 +182,8 @@ def test_optimizers_race_to_the_minima_that_the_head_says(command):
     (sweep,) = Path("outputs/himmelblau_optimizers/multirun").iterdir()
     ends = {}
     for job in records.read_sweep(sweep).jobs:
-        way = records.read_course(sweep / job).way
-        ends[job.partition("=")[2]] = (round(way["x"][-1], 2), round(way["y"][-1], 2))
+        trajectory = records.read_course(sweep / job).trajectory
+        ends[job.partition("=")[2]] = (round(trajectory["x"][-1], 2), round(trajectory["y"][-1], 2))
         assert (sweep / job / "path.gif").is_file()
     assert ends.pop("momentum") == (3.58, -1.85)
     assert ends == dict.fromkeys(("sgd", "adagrad", "rmsprop", "adam"), (3.0, 2.0))
@@ -201,13 +201,13 @@ def test_eight_starting_points_end_two_by_two_in_the_four_minima(command):
     (sweep,) = Path("outputs/starting_points/multirun").iterdir()
     ends = []
     for job in records.read_sweep(sweep).jobs:
-        way = records.read_course(sweep / job).way
-        ends.append((round(way["x"][-1], 2), round(way["y"][-1], 2)))
+        trajectory = records.read_course(sweep / job).trajectory
+        ends.append((round(trajectory["x"][-1], 2), round(trajectory["y"][-1], 2)))
     assert ends[:4] == [(3.0, 2.0), (-2.81, 3.13), (-3.78, -3.28), (3.58, -1.85)]
     assert ends[4:] == ends[:4]
     assert (sweep / "paths.png").is_file()
     assert not (sweep / "race.gif").exists()
 
 
-def _way(result):
-    return records.read_course(result.folder).way
+def _trajectory(result):
+    return records.read_course(result.folder).trajectory

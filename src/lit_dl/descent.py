@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 from lit_dl.loggers import is_logged_step, log_scalars
 from lit_dl.models import Point
 from lit_dl.training import Training
-from lit_dl.ways import Way
+from lit_dl.trajectories import Trajectory
 
 
 class Descent(Training):
@@ -64,12 +64,12 @@ class Descent(Training):
         x, y = self.network.position.tolist()
         return x, y, f
 
-    def way(self) -> Way:
+    def trajectory(self) -> Trajectory:
         """All points so far, with that where the point is now."""
         self._take()
         last = torch.stack([*self.network.position.detach(), self._f()]).cpu()
         points = torch.cat([*self._read, last[None]]).double().numpy()
-        return Way(self.network.surface, torch.arange(len(points)).numpy(), *points.T)
+        return Trajectory(self.network.surface, torch.arange(len(points)).numpy(), *points.T)
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Log f and the point, at logged steps."""

@@ -35,7 +35,7 @@ def conclude(cfg: DictConfig, run: Run | None, folder: Path, record: records.Rec
     if record.steps:
         course = _course(run)
         _draw(run, folder)
-        _draw_way(cfg, run, folder, course)
+        _draw_trajectory(cfg, run, folder, course)
         _log_settings(cfg, run, folder, record)
         records.write_course(course, folder)
     records.write(record, folder)
@@ -51,26 +51,26 @@ def _course(run: Run) -> records.Course:
     if run.monitor is not None and (history := run.monitor.history) is not None:
         course.layers, course.log10_rms, course.steps = history.layers, history.coarse(COLUMNS), history.steps
     if isinstance(run.task, Descent):
-        course.way = run.task.way().thinned().as_columns()
+        course.trajectory = run.task.trajectory().thinned().as_columns()
     return course
 
 
-def _draw_way(cfg: DictConfig, run: Run, folder: Path, course: records.Course) -> None:
-    """The way of a point on its surface, if this was one."""
+def _draw_trajectory(cfg: DictConfig, run: Run, folder: Path, course: records.Course) -> None:
+    """The trajectory of a point on its surface, if this was one."""
     from lit_dl.loggers import boards
-    from lit_dl.ways import read_way
+    from lit_dl.trajectories import read_trajectory
 
-    if (way := read_way(course.way)) is None:
+    if (trajectory := read_trajectory(course.trajectory)) is None:
         return
-    from lit_dl.way_figures import way_figure, write_race
+    from lit_dl.trajectory_figures import trajectory_figure, write_race
 
-    ways = {HydraConfig.get().runtime.choices["optimizer"]: way}
-    figure = way_figure(ways)
+    trajectories = {HydraConfig.get().runtime.choices["optimizer"]: trajectory}
+    figure = trajectory_figure(trajectories)
     figure.savefig(folder / "path.png")
     for board in boards(run.trainer):
         board.experiment.add_figure("path", figure, run.trainer.global_step, close=False)
     if cfg.animate:
-        write_race(ways, folder / "path.gif")
+        write_race(trajectories, folder / "path.gif")
 
 
 def _draw(run: Run, folder: Path) -> None:

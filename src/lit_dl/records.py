@@ -79,7 +79,7 @@ class Course:
     layers: list[str] = field(default_factory=list)  # in order of depth
     log10_rms: list[list[float | None]] = field(default_factory=list)  # of the gradient, (layers, columns)
     steps: int = 0  # that those columns cover
-    way: dict[str, Any] = field(default_factory=dict)  # of a point on a surface: surface, step, x, y, f
+    trajectory: dict[str, Any] = field(default_factory=dict)  # of a point on a surface: surface, step, x, y, f
 
 
 def write_course(course: Course, folder: Path) -> None:

@@ -11,9 +11,9 @@ from runs import events
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from lit_dl.diagnostics.film import MOST_FRAMES, Film
 from lit_dl.diagnostics.region_pictures import FAINT, NOWHERE, RegionsImage, class_colours, region_colours
 from lit_dl.diagnostics.regions import DecisionRegions, Plane, class_probabilities
+from lit_dl.film import MOST_FRAMES, Film
 from lit_dl.models import MLP
 
 QUIET = {"enable_progress_bar": False, "enable_model_summary": False, "enable_checkpointing": False, "logger": False}

@@ -10,8 +10,8 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 
-from lit_dl.diagnostics.film import Film
 from lit_dl.diagnostics.region_pictures import Extent, RegionsImage, decision_regions, region_colours
+from lit_dl.film import Film
 from lit_dl.loggers import boards, log_image
 
 MOST_POINTS = 1500  # more hide the regions

@@ -39,10 +39,10 @@ def report(folders: Sequence[Path], metric: str, accuracy: float, to: Path | Non
     pictures: list[Path] = []
     if to is not None:
         from lit_dl.report.pages import write_pages
-        from lit_dl.report.ways import write_ways
+        from lit_dl.report.trajectories import write_trajectories
 
         write_pages(comparison, to)
-        pictures = write_ways(comparison, to)
+        pictures = write_trajectories(comparison, to)
     _print(comparison, to, pictures)
     return comparison
 

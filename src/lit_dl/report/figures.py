@@ -17,7 +17,7 @@ from lit_dl.heat_map import colour_scale, heat_map
 from lit_dl.records import usual_metric
 from lit_dl.report.runs import Job, Value
 from lit_dl.report.settings import Comparison, Setting, label_of, mean_of, shortened, text_of
-from lit_dl.report.ways import way_figures
+from lit_dl.report.trajectories import trajectory_figures
 
 STYLE: dict[Any, Any] = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "lit_dl"}
 MOST_COLOURS = 10  # settings that can be told apart; the others are grey
@@ -36,7 +36,7 @@ def charts(comparison: Comparison) -> dict[str, str]:
         "Gradient flow": gradient_flows,
     }
     with matplotlib.rc_context(STYLE):
-        figures = {title: draw(comparison) for title, draw in drawn.items()} | way_figures(comparison)
+        figures = {title: draw(comparison) for title, draw in drawn.items()} | trajectory_figures(comparison)
         return {title: _svg(figure) for title, figure in figures.items() if figure is not None}
 
 

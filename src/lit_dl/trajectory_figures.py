@@ -1,4 +1,4 @@
-"""Ways on a surface as a picture and as a moving one. Imports no torch."""
+"""Trajectories on a surface as a picture and as a moving one. Imports no torch."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -13,66 +13,66 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg  # its methods have 
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from PIL import Image
 
+from lit_dl.film import write_gif
 from lit_dl.surfaces import SURFACES, Surface
-from lit_dl.ways import Way
+from lit_dl.trajectories import Trajectory
 
 GRID = 300  # points of the contour on each side
 LEVELS = 24
 FLOOR = 1e-3  # of the median of f, below which levels would crowd around the minima
 FRAMES = 80
-FRAME_SECONDS = 0.08
-LAST_SECONDS = 2.0
 FONT: dict[Any, Any] = {"font.size": 11}
 COLOURS = colormaps["tab10"].colors  # type: ignore[attr-defined]  # of a list of colours, which this one is
 
 
-def way_figure(ways: Mapping[str, Way], title: str | None = None) -> Figure:
-    """The contour of a surface with some ways on it, each from a dot to a star; black crosses are the minima.
+def trajectory_figure(trajectories: Mapping[str, Trajectory], title: str | None = None) -> Figure:
+    """The contour of a surface with some trajectories on it, each from a dot to a star; black crosses are the minima.
 
     Args:
-        ways: by name, one or more on the same surface.
+        trajectories: by name, one or more on the same surface.
         title: None for that of the surface.
     """
     with matplotlib.rc_context(FONT):
-        figure, axes = _ground(list(ways.values()), _names(ways), title)
-        for way, marks in zip(ways.values(), _marks(axes, len(ways)), strict=True):
-            _place(*marks, way, len(way.step))
+        figure, axes = _ground(list(trajectories.values()), _names(trajectories), title)
+        for trajectory, marks in zip(trajectories.values(), _marks(axes, len(trajectories)), strict=True):
+            _place(*marks, trajectory, len(trajectory.step))
     return figure
 
 
-def write_race(ways: Mapping[str, Way], path: Path) -> None:
-    """Write a GIF in which all ways are made at the same time, step by step, for ever.
+def write_race(trajectories: Mapping[str, Trajectory], path: Path) -> None:
+    """Write a GIF in which all trajectories are made at the same time, step by step, for ever.
 
-    Frames are not so many steps apart, but so much of the ways: most of many a way is made in few of its steps.
+    Frames are not so many steps apart, but so much of the paths: most of many a path is made in few of its steps.
 
     Raises:
         OSError: if it cannot be written.
     """
     with matplotlib.rc_context(FONT):
-        figure, axes = _ground(list(ways.values()), _names(ways), None)
+        figure, axes = _ground(list(trajectories.values()), _names(trajectories), None)
         canvas = FigureCanvasAgg(figure)
         canvas.draw()  # type: ignore[no-untyped-call]
         ground = canvas.copy_from_bbox(figure.bbox)  # type: ignore[no-untyped-call]
-        marks = _marks(axes, len(ways))
+        marks = _marks(axes, len(trajectories))
         counter = axes.text(0.02, 0.97, "", transform=axes.transAxes, va="top", bbox={"facecolor": "white", "pad": 3})
         frames = []
-        for step in _frame_steps(list(ways.values())):
+        for step in _frame_steps(list(trajectories.values())):
             canvas.restore_region(ground)  # type: ignore[no-untyped-call]
-            for way, artists in zip(ways.values(), marks, strict=True):
-                _place(*artists, way, int(np.searchsorted(way.step, step, side="right")))
+            for trajectory, artists in zip(trajectories.values(), marks, strict=True):
+                _place(*artists, trajectory, int(np.searchsorted(trajectory.step, step, side="right")))
                 for artist in artists:
                     axes.draw_artist(artist)
             counter.set_text(f"step {step:,.0f}")
             axes.draw_artist(counter)
             frames.append(np.asarray(canvas.buffer_rgba())[..., :3].copy())  # type: ignore[no-untyped-call]
-    _write_gif(frames, path)
+    write_gif(_in_one_palette(frames), path)
 
 
-def _ground(ways: Sequence[Way], names: Sequence[str], title: str | None) -> tuple[Figure, Axes]:
-    """Contour, minima and legend: all but the ways."""
-    surface = SURFACES[ways[0].surface]
-    x_limits, y_limits = _limits(surface, ways)
+def _ground(trajectories: Sequence[Trajectory], names: Sequence[str], title: str | None) -> tuple[Figure, Axes]:
+    """Contour, minima and legend: all but the trajectories."""
+    surface = SURFACES[trajectories[0].surface]
+    x_limits, y_limits = _limits(surface, trajectories)
     longest = max(map(len, names), default=-10)
     width = 6.8 + 0.09 * (longest + 10)  # inches: a letter is about 0.09 wide
     figure = Figure(figsize=(width, 5.8), dpi=100)  # no layout, which would leave the square no room for its labels
@@ -95,7 +95,7 @@ def _ground(ways: Sequence[Way], names: Sequence[str], title: str | None) -> tup
     axes.set_ylim(y_limits)
     axes.set_xlabel("x")
     axes.set_ylabel("y")
-    axes.set_title(title or f"{ways[0].surface.capitalize()}: {surface.formula}", fontsize=11)
+    axes.set_title(title or f"{trajectories[0].surface.capitalize()}: {surface.formula}", fontsize=11)
     if names:
         lines = [Line2D([], [], color=colour, linewidth=2) for colour in _colours(len(names))]
         place = (6.7 / width, 0.1 + 4.85 / 5.8)
@@ -103,9 +103,9 @@ def _ground(ways: Sequence[Way], names: Sequence[str], title: str | None) -> tup
     return figure, axes
 
 
-def _limits(surface: Surface, ways: Sequence[Way]) -> tuple[tuple[float, float], tuple[float, float]]:
+def _limits(surface: Surface, trajectories: Sequence[Trajectory]) -> tuple[tuple[float, float], tuple[float, float]]:
     """Those of the surface, widened so that every start is inside."""
-    starts = np.array([(way.x[0], way.y[0]) for way in ways])
+    starts = np.array([(trajectory.x[0], trajectory.y[0]) for trajectory in trajectories])
     limits = []
     for (low, high), values in zip((surface.x_limits, surface.y_limits), starts.T, strict=True):
         room = 0.05 * (high - low)
@@ -113,8 +113,8 @@ def _limits(surface: Surface, ways: Sequence[Way]) -> tuple[tuple[float, float],
     return limits[0], limits[1]
 
 
-def _names(ways: Mapping[str, Way]) -> list[str]:
-    return list(ways) if len(ways) > 1 else []
+def _names(trajectories: Mapping[str, Trajectory]) -> list[str]:
+    return list(trajectories) if len(trajectories) > 1 else []
 
 
 def _colours(count: int) -> list[Any]:
@@ -122,7 +122,7 @@ def _colours(count: int) -> list[Any]:
 
 
 def _marks(axes: Axes, count: int) -> list[tuple[Line2D, Line2D, Line2D]]:
-    """Of each way its line, start and end, to be placed; the first ones larger, so that they show below the others."""
+    """Of each trajectory line, start and end, to be placed; the first ones larger, to show below the others."""
     edge: dict[str, Any] = {"markeredgecolor": "black", "markeredgewidth": 0.7}
     marks = []
     for number, colour in enumerate(_colours(count)):
@@ -134,34 +134,27 @@ def _marks(axes: Axes, count: int) -> list[tuple[Line2D, Line2D, Line2D]]:
     return marks
 
 
-def _place(line: Line2D, start: Line2D, end: Line2D, way: Way, count: int) -> None:
-    """Show the first so many points of a way, those that are finite."""
-    far = 1e6  # of a way that diverges: matplotlib overflows where lines end far out of the axes
-    good = np.isfinite(way.x[:count]) & np.isfinite(way.y[:count])
-    x, y = np.clip(way.x[:count][good], -far, far), np.clip(way.y[:count][good], -far, far)
+def _place(line: Line2D, start: Line2D, end: Line2D, trajectory: Trajectory, count: int) -> None:
+    """Show the first so many points of a trajectory, those that are finite."""
+    far = 1e6  # of a trajectory that diverges: matplotlib overflows where lines end far out of the axes
+    good = np.isfinite(trajectory.x[:count]) & np.isfinite(trajectory.y[:count])
+    x, y = np.clip(trajectory.x[:count][good], -far, far), np.clip(trajectory.y[:count][good], -far, far)
     line.set_data(x, y)
     start.set_data(x[:1], y[:1])
     end.set_data(x[-1:], y[-1:])
 
 
-def _frame_steps(ways: Sequence[Way]) -> np.ndarray:
-    """The steps of the frames, at equal parts of the mean of how far the ways are."""
-    steps = np.unique(np.concatenate([way.step for way in ways]))
-    far = np.mean([np.interp(steps, way.step, way.travelled()) for way in ways], axis=0)
+def _frame_steps(trajectories: Sequence[Trajectory]) -> np.ndarray:
+    """The steps of the frames, at equal parts of the mean of how far the trajectories are."""
+    steps = np.unique(np.concatenate([trajectory.step for trajectory in trajectories]))
+    far = np.mean([np.interp(steps, trajectory.step, trajectory.travelled()) for trajectory in trajectories], axis=0)
     rows = np.searchsorted(far, np.linspace(0, far[-1], FRAMES))
     return steps[np.unique(np.minimum(rows, len(steps) - 1))]
 
 
-def _write_gif(frames: Sequence[np.ndarray], path: Path) -> None:
-    """With one palette for all frames: small, and nothing flickers."""
-    from PIL import Image
-
-    from lit_dl.records import replacing
-
+def _in_one_palette(frames: Sequence[np.ndarray]) -> list[Image.Image]:
+    """The same colours in all frames: small, and nothing flickers."""
     swatches = np.array([to_rgb(colour) for colour in (*COLOURS, "tab:red")])  # thin lines alone would not get theirs
     rows = np.repeat((255 * swatches).astype(np.uint8), 9, axis=0)[:, None].repeat(frames[-1].shape[1], axis=1)
     palette = Image.fromarray(np.concatenate([frames[-1], rows])).quantize(256)
-    images = [Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
-    times = [round(1000 * FRAME_SECONDS)] * (len(frames) - 1) + [round(1000 * LAST_SECONDS)]
-    with replacing(path) as part:
-        images[0].save(part, "GIF", save_all=True, append_images=images[1:], duration=times, loop=0)
+    return [Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]

@@ -1,9 +1,12 @@
 """Moving pictures of a training."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from lit_dl.records import replacing
 
 MOST_FRAMES = 100
 SECONDS, LAST_SECONDS = 0.1, 2.0  # that a frame stays, and the last one
@@ -37,6 +40,18 @@ class Film:
         Raises:
             OSError: if the file cannot be written.
         """
-        first, *others = [Image.fromarray(frame).quantize(COLOURS, dither=Image.Dither.NONE) for frame in self.frames]
-        milliseconds = [round(1000 * seconds) for seconds in (*[SECONDS] * len(others), LAST_SECONDS)]
-        first.save(path, save_all=True, append_images=others, duration=milliseconds, loop=0)
+        write_gif([Image.fromarray(f).quantize(COLOURS, dither=Image.Dither.NONE) for f in self.frames], path)
+
+
+def write_gif(images: Sequence[Image.Image], path: Path) -> None:
+    """Write images as a GIF that runs for ever and rests on the last one.
+
+    Args:
+        images: with the colours that they are to have.
+
+    Raises:
+        OSError: if the file cannot be written.
+    """
+    milliseconds = [round(1000 * seconds) for seconds in (*[SECONDS] * (len(images) - 1), LAST_SECONDS)]
+    with replacing(path) as part:
+        images[0].save(part, "GIF", save_all=True, append_images=images[1:], duration=milliseconds, loop=0)

@@ -1,4 +1,4 @@
-"""The way that a point went on a surface. Imports no torch."""
+"""The trajectory of a point on a surface. Imports no torch."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ COLUMNS = ("step", "x", "y", "f")
 
 
 @dataclass
-class Way:
+class Trajectory:
     """Points in order of time: after ``step`` steps the point was at (x, y), where the surface has the value f."""
 
     surface: str
@@ -22,18 +22,18 @@ class Way:
     y: np.ndarray
     f: np.ndarray
 
-    def thinned(self, most: int = MOST) -> "Way":
+    def thinned(self, most: int = MOST) -> "Trajectory":
         """At most so many of the points, the first and the last among them, spread by ``travelled``."""
         if len(self.step) <= most:
             return self
         rows = np.unique(np.searchsorted(self.travelled(), np.linspace(0, 1, most - 1)))
         rows = np.union1d(rows, [0, len(self.step) - 1])
-        return Way(self.surface, *(getattr(self, name)[rows] for name in COLUMNS))
+        return Trajectory(self.surface, *(getattr(self, name)[rows] for name in COLUMNS))
 
     def travelled(self) -> np.ndarray:
-        """How far each point is along the way, from 0 to 1, (n,): half by length within the picture, half by steps.
+        """How far along each point is, from 0 to 1, (n,): half by length within the picture, half by steps.
 
-        By steps alone, a way that is over in a hundredth of the steps would keep a hundredth of the points.
+        By steps alone, a trajectory that is over in a hundredth of the steps would keep a hundredth of the points.
         """
         limits = SURFACES[self.surface]
         x, y = (
@@ -50,8 +50,10 @@ class Way:
         return {"surface": self.surface, "step": self.step.astype(int).tolist(), **columns}
 
 
-def read_way(columns: Mapping[str, Any]) -> Way | None:
+def read_trajectory(columns: Mapping[str, Any]) -> Trajectory | None:
     """From what ``as_columns`` gave; None if that is empty, or of a surface that is not known here."""
     if columns.get("surface") not in SURFACES:
         return None
-    return Way(columns["surface"], *(np.array(columns[name], dtype=float) for name in COLUMNS))  # None becomes NaN
+    return Trajectory(
+        columns["surface"], *(np.array(columns[name], dtype=float) for name in COLUMNS)
+    )  # None becomes NaN
