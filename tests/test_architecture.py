@@ -49,7 +49,7 @@ ALLOWED = {
     "lit_dl.losses": [],
     "lit_dl.schedule": [],
     "lit_dl.sums": [],
-    "lit_dl.training": ["lit_dl.curves", "lit_dl.schedule"],
+    "lit_dl.training": ["lit_dl.curves", "lit_dl.loggers", "lit_dl.schedule"],
     "lit_dl.task": ["lit_dl.loggers", "lit_dl.losses", "lit_dl.sums", "lit_dl.training"],
     "lit_dl.descent": ["lit_dl.loggers", "lit_dl.models", "lit_dl.training", "lit_dl.trajectories"],
     "lit_dl.surfaces": [],

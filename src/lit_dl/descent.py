@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from lit_dl.loggers import is_logged_step, log_scalars
+from lit_dl.loggers import log_scalars
 from lit_dl.models import Point
 from lit_dl.training import Training
 from lit_dl.trajectories import Trajectory
@@ -43,7 +43,6 @@ class Descent(Training):
         self._waiting: list[tuple[Tensor, Tensor]] = []  # (x, y) and f before each step not yet read, on the device
         self._read: list[Tensor] = []  # (n, 3) each: x, y and f before each step
         self._next = 0  # the step whose point comes next
-        self._logged_at = 0  # the step that was logged last
 
     def forward(self, *_: object) -> Tensor:
         """F where the point is, ()."""
@@ -73,11 +72,9 @@ class Descent(Training):
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Log f and the point, at logged steps."""
-        step = self.trainer.global_step
-        every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]  # set where mypy does not look
-        if step == self._logged_at or not is_logged_step(every, step):
+        if not self.is_to_log():
             return
-        self._logged_at = step
+        step = self.trainer.global_step
         x, y, f = self.now()
         self._take()
         lr = self.trainer.optimizers[0].param_groups[0]["lr"]

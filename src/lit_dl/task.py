@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 
-from lit_dl.loggers import is_logged_step, log_scalars
+from lit_dl.loggers import log_scalars
 from lit_dl.losses import BinaryCrossEntropy, SquaredError, classes_of
 from lit_dl.sums import Sums
 from lit_dl.training import Training
@@ -65,7 +65,6 @@ class Task(Training, ABC):
         self._sums = Sums(self.totals, width)  # on the device: of training, validation or test, whichever runs
         self._since_logged = np.zeros(2 + width)  # what was read of training since a step was logged
         self._since_epoch = np.zeros(2 + width)  # and since the epoch began
-        self._logged_at = 0  # the step that was logged last
 
     @abstractmethod
     def usual_loss(self) -> Callable[[Tensor, Tensor], Tensor]:
@@ -92,11 +91,8 @@ class Task(Training, ABC):
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Log the means since the step logged before, at logged steps."""
-        step = self.trainer.global_step
-        every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]  # set where mypy does not look
-        if step == self._logged_at or not is_logged_step(every, step):
+        if not self.is_to_log():
             return
-        self._logged_at = step
         self._read_training()
         lr = self.trainer.optimizers[0].param_groups[0]["lr"]
         self.reading = {**self._means("train", self._since_logged), "lr": float(lr)}

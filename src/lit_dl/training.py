@@ -10,6 +10,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from lit_dl.curves import Curves
+from lit_dl.loggers import is_logged_step
 from lit_dl.schedule import make_scheduler
 
 
@@ -44,6 +45,7 @@ class Training(LightningModule):
         self.diverged_at: int | None = None  # the step at which a loss was read that is not finite
         self.validated_at: int | None = None  # the step of the last validation while training
         self.samples_seen = 0  # by training, on all devices, also before it was resumed
+        self._logged_at = 0  # the step that was logged last
         self._seconds = 0.0  # of training before it was resumed
         self._begun: float | None = None  # when it began or was resumed, by time.perf_counter
         self._ended: float | None = None
@@ -82,6 +84,14 @@ class Training(LightningModule):
     def on_train_end(self) -> None:
         """Stop the clock."""
         self._ended = time.perf_counter()
+
+    def is_to_log(self) -> bool:
+        """Whether the newest step is one that is logged; once for each."""
+        step, every = self.trainer.global_step, self.trainer.log_every_n_steps  # type: ignore[attr-defined]  # it is
+        if step == self._logged_at or not is_logged_step(every, step):
+            return False
+        self._logged_at = step
+        return True
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what a resumed run needs to go on as if it had not been stopped."""

@@ -1,5 +1,7 @@
 """The CNN's sizes, refusals and memory format."""
 
+from itertools import product
+
 import pytest
 import torch
 from torch import nn
@@ -54,3 +56,20 @@ def test_too_many_blocks_leave_nothing():
 def test_an_argument_out_of_range_is_named(option, value):
     with pytest.raises(ValueError, match=f"{option} is"):
         CNN((1, 8, 8), 10, **{option: value})
+
+
+def test_a_1x1_convolution_is_a_dense_layer_over_the_channels():
+    net = CNN((3, 6, 6), 2, channels=[5], kernel_size=1, padding=0)
+    images = torch.randn(4, 3, 6, 6)
+    convolution, dense = net.features[0], nn.Linear(3, 5)
+    dense.load_state_dict({"weight": convolution.weight.flatten(1), "bias": convolution.bias})
+    assert torch.allclose(convolution(images), dense(images.movedim(1, -1)).movedim(-1, 1), atol=1e-6)
+
+
+def test_a_convolution_is_the_cross_correlation_of_the_formula():
+    convolution = CNN((2, 5, 5), 2, channels=[1], kernel_size=3, padding=0).features[0]
+    image = torch.randn(1, 2, 5, 5)
+    x, w = image[0].tolist(), convolution.weight[0].tolist()
+    for i, j in product(range(3), range(3)):  # 5 - 3 + 1 positions each way
+        by_hand = sum(x[c][i + a][j + b] * w[c][a][b] for c, a, b in product(range(2), range(3), range(3)))
+        assert convolution(image)[0, 0, i, j].item() == pytest.approx(by_hand + convolution.bias.item(), abs=1e-5)
