@@ -118,6 +118,10 @@ def draw(steps: Seconds, products: Seconds, names: Mapping[str, str]) -> Figure:
 def _lines(axes: Axes, values: Seconds, names: Mapping[str, str], title: str, x: str, y: str) -> None:
     for device, by_size in values.items():
         axes.loglog(list(by_size), list(by_size.values()), "o-", label=names[device])
+    everything = [value for by_size in values.values() for value in by_size.values()]
+    if max(everything) < 10 * min(everything):  # within one power of ten a scale of them has no marks
+        axes.set_yscale("linear")
+        axes.set_ylim(0, 1.1 * max(everything))
     sizes = sorted({size for by_size in values.values() for size in by_size})
     axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
     axes.xaxis.set_minor_locator(NullLocator())
