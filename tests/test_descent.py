@@ -102,7 +102,13 @@ def test_a_start_is_set_by_model_start(command):
     assert trajectory["step"] == list(range(51))
 
 
-def test_a_resumed_descent_is_that_of_one_go_with_its_whole_way(command):
+def test_a_point_that_never_moves_leaves_its_record_too(command):
+    result = command("experiment=saddle", "model.start=[0,0]", "trainer.max_steps=1100", "logger=off")
+    assert result.code == 0, result.err
+    assert result.record.metrics["train/loss"] == pytest.approx(0.25)
+
+
+def test_a_resumed_descent_is_that_of_one_go_with_its_whole_trajectory(command):
     command("experiment=himmelblau", "logger=off", "data.steps=20", "trainer.max_steps=60", "hydra.run.dir=whole")
     command("experiment=himmelblau", "logger=off", "data.steps=20", "trainer.max_steps=40", "hydra.run.dir=half")
     assert command("resume=half", "trainer.max_steps=60").code == 0

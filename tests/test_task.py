@@ -12,7 +12,7 @@ from torch.optim import SGD, lr_scheduler
 
 from lit_dl.data import Digits, Spiral
 from lit_dl.data.base import InMemoryData
-from lit_dl.losses import BinaryCrossEntropy
+from lit_dl.losses import BinaryCrossEntropy, SquaredError
 from lit_dl.models import MLP
 from lit_dl.schedule import make_scheduler
 from lit_dl.task import Classifier, Regressor
@@ -124,7 +124,7 @@ def test_a_constant_target_has_no_r2():
     assert task.scores_of(totals, 2) == {"mae": pytest.approx(5.6)}
 
 
-@pytest.mark.parametrize("loss", [nn.CrossEntropyLoss(), BinaryCrossEntropy()])
+@pytest.mark.parametrize("loss", [nn.CrossEntropyLoss(), BinaryCrossEntropy(), SquaredError("sigmoid")])
 def test_a_loss_for_classes_is_refused_for_numbers(loss):
     with pytest.raises(ValueError, match="is for classes, but this data set has numbers"):
         Regressor(MLP((2,), 1), FROZEN, loss=loss, num_targets=1)
@@ -177,6 +177,15 @@ def test_schedules_follow_their_formula(recipe, interval, rates):
         assert optimizer.param_groups[0]["lr"] == pytest.approx(rate, abs=1e-6)
         optimizer.step()
         scheduler.step()
+
+
+def test_the_rate_that_is_logged_is_that_of_the_step(monkeypatch):
+    logged = []
+    monkeypatch.setattr(Classifier, "_to_loggers", lambda self, values: logged.append(values.get("lr")))
+    schedule = partial(lr_scheduler.CosineAnnealingLR, eta_min=0.0)
+    task = Classifier(MLP((2,), 3), partial(SGD, lr=1.0), schedule)
+    fitted(task, Spiral(), max_steps=4, max_epochs=4, limit_val_batches=0, log_every_n_steps=1)
+    assert logged == pytest.approx([1, 0.853553, 0.5, 0.146447], abs=1e-6)  # (1 + cos(pi t / 4)) / 2
 
 
 def test_one_cycle_runs_over_the_whole_training():

@@ -20,7 +20,7 @@ def spiral(turns: float, steps: int = 20_000) -> Trajectory:
     return Trajectory("himmelblau", step, x, y, SURFACES["himmelblau"].f(x, y))
 
 
-def test_a_thinned_way_keeps_its_ends_and_its_form():
+def test_a_thinned_trajectory_keeps_its_ends_and_its_form():
     trajectory = spiral(turns=3)
     thin = trajectory.thinned(1000)
     assert 500 < len(thin.step) <= 1000
@@ -32,7 +32,14 @@ def test_a_thinned_way_keeps_its_ends_and_its_form():
     assert spiral(1, steps=99).thinned(100).step.tolist() == list(range(100))
 
 
-def test_a_way_goes_through_json_also_where_it_is_not_finite():
+def test_a_point_that_does_not_move_is_thinned_too():
+    still = Trajectory("saddle", np.arange(2001), *np.zeros((2, 2001)), np.full(2001, 0.25))
+    thin = still.thinned(1000)
+    assert thin.step[[0, -1]].tolist() == [0, 2000]
+    assert len(thin.step) <= 1000
+
+
+def test_a_trajectory_goes_through_json_also_where_it_is_not_finite():
     trajectory = Trajectory(
         "valley", np.arange(3), np.array([1.0, 1e30, np.inf]), np.array([2.0, 3.0, np.nan]), np.ones(3)
     )
@@ -46,7 +53,7 @@ def test_a_way_goes_through_json_also_where_it_is_not_finite():
     assert read_trajectory({**columns, "surface": "of another version"}) is None
 
 
-def test_the_picture_has_each_way_from_its_start_to_its_end_and_the_minima():
+def test_the_picture_has_each_trajectory_from_its_start_to_its_end_and_the_minima():
     trajectories = {"one": spiral(1), "two": spiral(2)}
     axes = trajectory_figure(trajectories).axes[0]
     minima = [line.get_xydata()[0].tolist() for line in axes.lines if line.get_marker() == "x"]

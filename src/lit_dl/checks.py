@@ -65,12 +65,11 @@ def check_values(cfg: DictConfig) -> None:
 
 
 def _check_dropout_is_used(cfg: DictConfig) -> None:
-    if cfg.dropout == 0:
+    if cfg.dropout == 0 or "${dropout}" in OmegaConf.to_yaml(cfg.model, resolve=False):
         return
     if "dropout" not in cfg.model:
         raise ValueError(f"dropout={cfg.dropout}: this model has no dropout. Leave it out, or take model=mlp")
-    if not OmegaConf.is_interpolation(cfg.model, "dropout"):
-        raise ValueError(f"dropout={cfg.dropout}: this model has its own. Set model.dropout={cfg.dropout} instead")
+    raise ValueError(f"dropout={cfg.dropout}: this model has its own. Set model.dropout={cfg.dropout} instead")
 
 
 def check_sweep(cfg: DictConfig) -> None:
@@ -110,7 +109,7 @@ def explain(error: BaseException, arguments: Sequence[str]) -> str:
     if key := re.search(r"Could not override '([^']+)'", message):
         name = key.group(1).partition("@")[0]
         hint = _did_you_mean(name, list(dict.fromkeys(_names(arguments))))
-        if "/" in name:
+        if "/" in name and f"{name.partition('/')[2]}/" in "".join(_in_folders(name.partition("/")[0])):
             hint = f" A choice in a folder is typed {name.replace('/', '=', 1)}/NAME."
         return f"{name}: no such key or group.{hint}\nAll of them: python -m lit_dl.train --help"
     cause = error.__cause__

@@ -77,8 +77,7 @@ class Descent(Training):
         step = self.trainer.global_step
         x, y, f = self.now()
         self._take()
-        lr = self.trainer.optimizers[0].param_groups[0]["lr"]
-        self.reading = {"train/loss": f, "lr": float(lr)}
+        self.reading = {"train/loss": f, "lr": self.lr}
         self._look(f)
         epoch = step / self.trainer.num_training_batches
         self.curves.add(step, epoch, self.seconds(), {"train/loss": f})

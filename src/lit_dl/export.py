@@ -65,17 +65,18 @@ def export(folder: Path, file: Path, checkpoint: str | None = None) -> None:
     if missing:
         raise CommandError(f"to export, {', '.join(missing)} must be installed. {how_to_install('export')}")
     path = _checkpoint(folder, checkpoint)
-    network, in_shape = load(folder, path)
+    network, in_shape, normalize = load(folder, path)
     try:
         with records.replacing(file) as part:
             _write(network, in_shape, part)
             differences = {size: difference(network, part, in_shape, size) for size in BATCHES}
             _check(differences)
             seconds = _seconds(network, part, in_shape)
+    except RuntimeError as error:
+        raise ValueError(f"torch cannot export this network: {error}") from error
     except OSError as error:
         raise OSError(f"cannot write {file}: {error}\nChoose another file: --to FILE") from error
     shape = "x".join(str(side) for side in in_shape)
-    normalize = records.read_config(folder)["data"].get("normalize")
     say(f"network      {relative(path)}")
     say(f"inputs       Bx{shape}, for any batch size B, as training saw them: data.normalize={str(normalize).lower()}")
     say(f"file         {relative(file)}, {file.stat().st_size / 1e6:.2f} MB")
@@ -85,25 +86,29 @@ def export(folder: Path, file: Path, checkpoint: str | None = None) -> None:
     say(f"one sample   {times}, on one thread")
 
 
-def load(folder: Path, checkpoint: Path) -> "tuple[nn.Module, tuple[int, ...]]":
-    """The network of a run folder with the weights of a checkpoint, in evaluation mode; and the shape of a sample.
+def load(folder: Path, checkpoint: Path) -> "tuple[nn.Module, tuple[int, ...], bool]":
+    """The network of a run folder with the weights of a checkpoint, in evaluation mode.
+
+    With it the shape of a sample, and whether samples were normalised.
 
     Raises:
         CommandError: if the config cannot be built here.
-        ValueError: if it is no run folder, or the checkpoint is of another network.
+        ValueError: if it is no run folder, its network takes no samples, or the checkpoint is of another network.
     """
     import torch
 
     from lit_dl.build import build_network
 
     data, network = build_network(OmegaConf.load(folder / records.HYDRA_FOLDER / "config.yaml"))  # type: ignore[arg-type]
+    if not data.out_features:
+        raise ValueError(f"{folder} is of a point on a surface, which takes no samples: there is nothing to export")
     try:
         state = torch.load(checkpoint, weights_only=True, map_location="cpu")["state_dict"]
         weights = {name.removeprefix("network."): value for name, value in state.items() if name.startswith("network.")}
         network.load_state_dict(weights)
     except (RuntimeError, KeyError, EOFError) as error:
         raise ValueError(f"{checkpoint} does not fit the network of the run's config: {error}") from error
-    return network.eval(), tuple(data.in_shape)
+    return network.eval(), tuple(data.in_shape), data.normalize
 
 
 def difference(network: "nn.Module", file: Path, in_shape: Sequence[int], size: int) -> float:

@@ -94,8 +94,7 @@ class Task(Training, ABC):
         if not self.is_to_log():
             return
         self._read_training()
-        lr = self.trainer.optimizers[0].param_groups[0]["lr"]
-        self.reading = {**self._means("train", self._since_logged), "lr": float(lr)}
+        self.reading = {**self._means("train", self._since_logged), "lr": self.lr}
         self._since_logged = np.zeros_like(self._since_logged)
         self._to_loggers(self.reading)
 
@@ -237,7 +236,7 @@ class Regressor(Task):
         num_targets: numbers to predict for each sample.
 
     Raises:
-        ValueError: for a loss that is for classes.
+        ValueError: for a loss, or a link of one, that is for classes.
     """
 
     scores = ("mae", "r2")
@@ -246,6 +245,8 @@ class Regressor(Task):
         super().__init__(*arguments, width=1 + 3 * num_targets, **options)
         if isinstance(self.loss, nn.CrossEntropyLoss | BinaryCrossEntropy):
             raise ValueError(f"{type(self.loss).__name__} is for classes, but this data set has numbers. Take loss=mse")
+        if (link := getattr(self.loss, "link", None)) is not None:
+            raise ValueError(f"link is {link!r}, which is for classes, but this data set has numbers")
 
     def usual_loss(self) -> nn.Module:
         """Squared error."""

@@ -95,8 +95,10 @@ def measure(benchmark: Callable[..., dict[str, float]], run: Run, record: record
         CommandError: if the benchmark's arguments are wrong.
     """
     begun = time.perf_counter()
-    with command_errors("benchmark"):
+    try:
         record.metrics = dict(benchmark(run.task, run.data, folder))
+    except (ValueError, TypeError) as error:
+        raise CommandError(f"benchmark: {error}") from error
     record.status, record.stop_reason = "completed", "measured; nothing was trained"
     record.seconds = time.perf_counter() - begun
     record.environment = records.environment(str(run.trainer.strategy.root_device))
@@ -126,7 +128,8 @@ def fit(run: Run, record: records.Record, checkpoint: Path | None) -> None:
 def test(run: Run, record: records.Record) -> None:
     """Validate and test the last parameters or, with early stopping, the best ones; never diverged ones.
 
-    They are evaluated on the training part too, since ``train/*`` is of parameters that moved, with dropout.
+    They are evaluated on the training part too, since ``train/*`` is of parameters that moved, with dropout; on as many
+    batches of it as ``trainer.limit_val_batches`` lets validation have.
     """
     if record.status == "diverged" or "test" not in run.data.sizes():
         return

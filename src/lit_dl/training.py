@@ -45,6 +45,7 @@ class Training(LightningModule):
         self.diverged_at: int | None = None  # the step at which a loss was read that is not finite
         self.validated_at: int | None = None  # the step of the last validation while training
         self.samples_seen = 0  # by training, on all devices, also before it was resumed
+        self.lr = 0.0  # of the newest step, of the first group of parameters
         self._logged_at = 0  # the step that was logged last
         self._seconds = 0.0  # of training before it was resumed
         self._begun: float | None = None  # when it began or was resumed, by time.perf_counter
@@ -84,6 +85,10 @@ class Training(LightningModule):
     def on_train_end(self) -> None:
         """Stop the clock."""
         self._ended = time.perf_counter()
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Keep the rate of this step: when it is logged, a scheduler has set that of the next."""
+        self.lr = float(optimizer.param_groups[0]["lr"])
 
     def is_to_log(self) -> bool:
         """Whether the newest step is one that is logged; once for each."""

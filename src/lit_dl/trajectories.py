@@ -26,12 +26,14 @@ class Trajectory:
         """At most so many of the points, the first and the last among them, spread by ``travelled``."""
         if len(self.step) <= most:
             return self
-        rows = np.unique(np.searchsorted(self.travelled(), np.linspace(0, 1, most - 1)))
+        far = self.travelled()
+        rows = np.unique(np.searchsorted(far, np.linspace(0, far[-1], most - 1)))
         rows = np.union1d(rows, [0, len(self.step) - 1])
         return Trajectory(self.surface, *(getattr(self, name)[rows] for name in COLUMNS))
 
     def travelled(self) -> np.ndarray:
-        """How far along each point is, from 0 to 1, (n,): half by length within the picture, half by steps.
+        """How far along each point is, (n,): half by length within the picture, half by steps; from 0 to 1 (or to a
+        half, where nothing moves).
 
         By steps alone, a trajectory that is over in a hundredth of the steps would keep a hundredth of the points.
         """

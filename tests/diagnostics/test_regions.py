@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from lit_dl.diagnostics.region_pictures import FAINT, NOWHERE, RegionsImage, class_colours, region_colours
 from lit_dl.diagnostics.regions import DecisionRegions, Plane, class_probabilities
 from lit_dl.film import MOST_FRAMES, Film
+from lit_dl.losses import SquaredError, classes_of
 from lit_dl.models import MLP
 
 QUIET = {"enable_progress_bar": False, "enable_model_summary": False, "enable_checkpointing": False, "logger": False}
@@ -79,6 +80,12 @@ def test_one_logit_is_that_of_the_second_of_two_classes():
     logits = torch.tensor([[-3.0], [0.0], [2.0]])
     two = torch.cat([torch.zeros_like(logits), logits], dim=1).softmax(dim=1)
     assert torch.allclose(class_probabilities(logits), two)
+
+
+def test_one_output_with_a_threshold_changes_class_there():
+    outputs = torch.tensor([[0.4], [0.6]])
+    assert class_probabilities(outputs, SquaredError().threshold).argmax(dim=1).tolist() == [0, 1]
+    assert classes_of(outputs, SquaredError().threshold).tolist() == [0, 1]
 
 
 def test_the_colour_is_fainter_the_less_certain_the_class_is_and_grey_where_nothing_is_finite():

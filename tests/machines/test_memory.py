@@ -81,6 +81,8 @@ def test_the_experiment_finds_training_linear_and_prediction_the_same_at_every_d
     for by in ("depth", "batch_size"):
         assert metrics[f"memory/{by}/training_r2"] >= 0.99
     assert len({metrics[f"memory/depth/{depth}/prediction_mib"] for depth in (2, 4, 8, 16, 32)}) == 1
+    gradients = 4 * (64 * 128 + 128 + 128 * 10 + 10 + 31 * (128 * 128 + 128)) / MIB  # of 32 hidden layers
+    assert metrics["memory/depth/32/training_mib"] >= gradients
     assert metrics["memory/batch_size/2048/prediction_mib"] == pytest.approx(2 * FLOAT * 2048 * 128 / MIB)
     assert (result.folder / "memory.png").is_file()
     assert not (result.folder / "checkpoints").exists()

@@ -108,6 +108,7 @@ class GradientMonitor(Callback):
         self.training_seconds = 0.0
         self._watch: ForwardWatch | None = None  # while training
         self._meter: StepMeter | None = None  # once the layers are known
+        self._layer_rates: list[float | None] = []  # of the coming step
         self._rates: RateMeter | None = None  # likewise, if steps of the optimizer are measured
         self._picture: GradientFlowImage | None = None  # while training
         self._drawn = 0.0  # when it was renewed last
@@ -324,6 +325,7 @@ class GradientMonitor(Callback):
             counts_zeros = self._zeros_counted == 0 or step - self._zeros_counted >= STEPS_BETWEEN_COUNTS
             self._zeros_counted = step if counts_zeros else self._zeros_counted
             self._meter.before(counts_zeros)
+            self._layer_rates = rates_by_layer(self._watch.layers, trainer.optimizers)  # schedulers move before _read
             if self._rates is not None:
                 self._rates.before(trainer.optimizers)
             if self._looks_ahead and self.diverged_at is None and not self._meter.is_finite():
@@ -371,7 +373,7 @@ class GradientMonitor(Callback):
         self._losses, self._rms = [], []
         measures = MEASURES if self._rates is None else {**MEASURES, **STEP_MEASURES}
         values = {tag: [measure(each) if each.entries else None for each in steps] for tag, measure in measures.items()}
-        values["lr"] = rates_by_layer(self._watch.layers, trainer.optimizers)
+        values["lr"] = self._layer_rates
         self.history.add_layers(self._step, names, values["grad_rms"])
         if self._rates is not None and self.step_history is not None:
             values["effective_lr"] = effective

@@ -45,12 +45,16 @@ class Plane:
         return self._low + torch.stack([x.flatten(), y.flatten()], dim=1) * (self._high - self._low)
 
 
-def class_probabilities(outputs: Tensor) -> Tensor:
-    """Probability of each class, (N, C) float32, from logits: (N, C), or (N, 1) of the second of two classes."""
+def class_probabilities(outputs: Tensor, threshold: float = 0.0) -> Tensor:
+    """Probability of each class, (N, C) float32, from logits: (N, C), or (N, 1) of the second of two classes.
+
+    Args:
+        threshold: of a single output, above which it says the second class; one half stands there.
+    """
     outputs = outputs.float()
     if outputs.shape[1] > 1:
         return outputs.softmax(dim=1)
-    second = outputs.sigmoid()
+    second = (outputs - threshold).sigmoid()
     return torch.cat([1 - second, second], dim=1)
 
 
@@ -147,7 +151,8 @@ class DecisionRegions(Callback):
         precision = trainer.strategy.precision_plugin
         inputs = precision.convert_input(plane.grid(side).to(module.device))
         with _evaluating(module), precision.forward_context(), torch.random.fork_rng(devices=[]):
-            probabilities = class_probabilities(module(inputs))
+            threshold = getattr(getattr(module, "loss", None), "threshold", 0.0)  # as lit_dl's losses have it
+            probabilities = class_probabilities(module(inputs), threshold)
         return probabilities.view(side, side, -1).cpu().numpy()
 
 

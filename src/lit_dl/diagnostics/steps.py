@@ -37,6 +37,7 @@ RULES: Mapping[str, Rule] = {
     "Adagrad": Rule("sum", rate=_decayed),  # Duchi et al. 2011
     "RMSprop": Rule("square_avg"),  # Tieleman and Hinton 2012
     "Adam": Rule("exp_avg_sq", correction=_beginning_at_zero),  # Kingma and Ba 2015
+    "AdamW": Rule("exp_avg_sq", correction=_beginning_at_zero),  # Loshchilov and Hutter 2019; in torch also an Adam
     "NAdam": Rule("exp_avg_sq", correction=_beginning_at_zero),  # Dozat 2016
 }
 """By the optimizer's class, torch's or lit_dl's own; of others no rate is told."""

@@ -68,7 +68,8 @@ def compare(
         ``memory/{depth,batch_size}/{training,prediction}_{r2,mib_each}`` of the lines.
 
     Raises:
-        ValueError: for a size that is not a whole number from 1 up, or fewer than three depths or batch sizes.
+        ValueError: for a size that is not a whole number from 1 up, fewer than three depths or batch sizes, or a device
+            that is not there.
     """
     for name, values in (("depths", depths), ("batch_sizes", batch_sizes)):
         for value in values:
@@ -78,6 +79,8 @@ def compare(
     for name, value in (("width", width), ("depth", depth), ("batch_size", batch_size)):
         check_count(name, value)
     place = torch.device(device)
+    if place.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"device is {device!r}, but torch finds no such device on this machine")
 
     def measured(hidden: int, samples: int) -> Memory:
         network = MLP(data.in_shape, data.out_features, [width] * hidden, activation)
@@ -109,7 +112,6 @@ def measure(task: Classifier, network: nn.Module, data: InMemoryData, samples: i
     existing = [*copy.parameters(), *copy.buffers(), inputs, targets]
 
     def train() -> None:
-        copy.zero_grad()
         copy.training_step((inputs, targets), 0).backward()  # type: ignore[no-untyped-call]
 
     @torch.inference_mode()
@@ -117,9 +119,9 @@ def measure(task: Classifier, network: nn.Module, data: InMemoryData, samples: i
         copy(inputs)
 
     saved = saved_bytes(lambda: copy.train().training_step((inputs, targets), 0), existing)
-    training = peak_bytes(train, existing, device)
+    training = peak_bytes(train, existing, device, copy.zero_grad)
     copy.eval().zero_grad()
-    return Memory(saved, training, peak_bytes(predict, existing, device))
+    return Memory(saved, training, peak_bytes(predict, existing, device, copy.zero_grad))
 
 
 def fit_line(x: Sequence[float], y: Sequence[float]) -> Line:

@@ -50,21 +50,27 @@ class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]  # so torch
         self.now -= size
 
 
-def peak_bytes(call: Callable[[], object], existing: Iterable[Tensor], device: torch.device) -> int:
+def peak_bytes(
+    call: Callable[[], object], existing: Iterable[Tensor], device: torch.device, clear: Callable[[], object]
+) -> int:
     """The most bytes that ``call`` holds at a time beyond what was there before.
 
     On a CUDA device as the allocator counts them, temporary memory of its libraries included; elsewhere by LiveBytes.
 
     Args:
+        call: what is measured.
         existing: parameters and inputs.
+        clear: frees what ``call`` leaves behind, such as gradients; called before it.
     """
     if device.type == "cuda":
         call()  # libraries take their workspace once
+        clear()
         torch.cuda.synchronize(device)
         before = torch.cuda.memory_allocated(device)
         torch.cuda.reset_peak_memory_stats(device)
         call()
         return torch.cuda.max_memory_allocated(device) - before
+    clear()
     with LiveBytes(existing) as live:
         call()
     return live.peak
