@@ -13,7 +13,7 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 # Which modules of lit_dl each part may import, by prefix; a part is the longest prefix that matches.
 ALLOWED = {
     "lit_dl": [],
-    "lit_dl.models": ["lit_dl.models", "lit_dl.surfaces"],
+    "lit_dl.models": ["lit_dl.models"],
     "lit_dl.data": ["lit_dl.data"],
     "lit_dl.diagnostics": ["lit_dl.diagnostics.monitor"],
     "lit_dl.diagnostics.measures": [],
@@ -51,10 +51,17 @@ ALLOWED = {
     "lit_dl.sums": [],
     "lit_dl.training": ["lit_dl.curves", "lit_dl.loggers", "lit_dl.schedule"],
     "lit_dl.task": ["lit_dl.loggers", "lit_dl.losses", "lit_dl.sums", "lit_dl.training"],
-    "lit_dl.descent": ["lit_dl.loggers", "lit_dl.models", "lit_dl.training", "lit_dl.trajectories"],
-    "lit_dl.surfaces": [],
-    "lit_dl.trajectories": ["lit_dl.surfaces"],
-    "lit_dl.trajectory_figures": ["lit_dl.film", "lit_dl.surfaces", "lit_dl.trajectories"],
+    "lit_dl.descent": [],
+    "lit_dl.descent.surfaces": [],
+    "lit_dl.descent.point": ["lit_dl.descent.surfaces"],
+    "lit_dl.descent.task": [
+        "lit_dl.descent.point",
+        "lit_dl.descent.trajectories",
+        "lit_dl.loggers",
+        "lit_dl.training",
+    ],
+    "lit_dl.descent.trajectories": ["lit_dl.descent.surfaces"],
+    "lit_dl.descent.figures": ["lit_dl.film", "lit_dl.descent.surfaces", "lit_dl.descent.trajectories"],
     "lit_dl.records": [],
     "lit_dl.checks": ["lit_dl.records"],
     "lit_dl.folders": ["lit_dl.checks", "lit_dl.records"],
@@ -68,14 +75,14 @@ ALLOWED = {
         "lit_dl.heat_map",
         "lit_dl.records",
         "lit_dl.report",
-        "lit_dl.trajectory_figures",
-        "lit_dl.trajectories",
+        "lit_dl.descent.figures",
+        "lit_dl.descent.trajectories",
     ],
     "lit_dl.heat_map": [],
     "lit_dl.checkpoints": ["lit_dl.records"],
     "lit_dl.console": ["lit_dl.records"],
     "lit_dl.progress": ["lit_dl.console"],
-    "lit_dl.trace": ["lit_dl.console", "lit_dl.progress"],
+    "lit_dl.descent.trace": ["lit_dl.console", "lit_dl.progress"],
     "lit_dl.command": ["lit_dl.checks", "lit_dl.grid", "lit_dl.job", "lit_dl.resume", "lit_dl.study"],
     "lit_dl.build": [
         "lit_dl.checkpoints",
@@ -90,18 +97,26 @@ ALLOWED = {
         "lit_dl.records",
         "lit_dl.schedule",
         "lit_dl.task",
-        "lit_dl.trace",
         "lit_dl.training",
     ],
-    "lit_dl.facts": ["lit_dl.build", "lit_dl.console", "lit_dl.descent", "lit_dl.machines.hardware", "lit_dl.surfaces"],
+    "lit_dl.facts": ["lit_dl.build", "lit_dl.console", "lit_dl.descent", "lit_dl.machines.hardware"],
     "lit_dl.outcome": ["lit_dl"],
     "lit_dl.train": ["lit_dl"],
 }
 
 
 WITHOUT_TORCH = {
-    f"lit_dl.{n}"
-    for n in ("records", "checks", "console", "heat_map", "surfaces", "trajectories", "trajectory_figures")
+    f"lit_dl.{name}"
+    for name in (
+        "records",
+        "checks",
+        "console",
+        "heat_map",
+        "film",
+        "descent.surfaces",
+        "descent.trajectories",
+        "descent.figures",
+    )
 }
 KNOW_HYDRA = {
     f"lit_dl.{name}"

@@ -12,7 +12,7 @@ from hydra import compose, initialize_config_module
 from lightning.pytorch import Trainer
 
 from lit_dl.build import build
-from lit_dl.surfaces import SURFACES
+from lit_dl.descent.surfaces import SURFACES
 
 # What some data sets need: files of the user's own, which the test writes, or another loss or model.
 OVERRIDES = {

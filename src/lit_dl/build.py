@@ -148,7 +148,7 @@ def _recipe(node: DictConfig) -> Callable[..., Any]:
 
 def _task(cfg: DictConfig, data: "InMemoryData", network: Any, optimizer: Any, scheduler: Any, stops: bool) -> Any:
     """What is done with this data: learn classes or numbers or, without samples, minimise the network itself."""
-    from lit_dl.descent import Descent
+    from lit_dl.descent.task import Descent
     from lit_dl.task import Classifier, Regressor
 
     if not _has_samples(data):
@@ -217,8 +217,8 @@ def _early_stopping(cfg: DictConfig, data: "InMemoryData", task: "Training") -> 
 
 def _trainer(cfg: DictConfig, data: "InMemoryData", folder: Path, callbacks: list[Any]) -> "Trainer":
     from lit_dl.checkpoints import AtomicCheckpointIO
+    from lit_dl.descent.trace import Trace
     from lit_dl.progress import EpochProgress
-    from lit_dl.trace import Trace
 
     _check_accelerator(cfg.trainer.accelerator)
     if any(word in str(cfg.trainer.strategy) for word in ("spawn", "fork", "notebook")):

@@ -10,12 +10,12 @@ from lit_dl.build import Run
 from lit_dl.console import relative
 
 if TYPE_CHECKING:
-    from lit_dl.descent import Descent
+    from lit_dl.descent.task import Descent
 
 
 def facts_of(cfg: DictConfig, run: Run, folder: Path) -> dict[str, str]:
     """The facts of a run in the order in which they are shown, by name."""
-    from lit_dl.descent import Descent
+    from lit_dl.descent.task import Descent
     from lit_dl.machines.hardware import describe
 
     choices = HydraConfig.get().runtime.choices
@@ -48,7 +48,7 @@ def _sample_facts(run: Run) -> dict[str, str]:
 
 
 def _surface_facts(task: "Descent") -> dict[str, str]:
-    from lit_dl.surfaces import SURFACES
+    from lit_dl.descent.surfaces import SURFACES
 
     name, (x, y) = task.network.surface, task.network.position.tolist()
     return {"surface": f"{name}, f = {SURFACES[name].formula}", "start": f"({x:g}, {y:g})"}

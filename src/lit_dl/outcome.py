@@ -45,7 +45,7 @@ def conclude(cfg: DictConfig, run: Run | None, folder: Path, record: records.Rec
 
 
 def _course(run: Run) -> records.Course:
-    from lit_dl.descent import Descent
+    from lit_dl.descent.task import Descent
 
     course = records.Course(run.task.curves.columns())
     if run.monitor is not None and (history := run.monitor.history) is not None:
@@ -57,12 +57,12 @@ def _course(run: Run) -> records.Course:
 
 def _draw_trajectory(cfg: DictConfig, run: Run, folder: Path, course: records.Course) -> None:
     """The trajectory of a point on its surface, if this was one."""
+    from lit_dl.descent.trajectories import read_trajectory
     from lit_dl.loggers import boards
-    from lit_dl.trajectories import read_trajectory
 
     if (trajectory := read_trajectory(course.trajectory)) is None:
         return
-    from lit_dl.trajectory_figures import trajectory_figure, write_race
+    from lit_dl.descent.figures import trajectory_figure, write_race
 
     trajectories = {HydraConfig.get().runtime.choices["optimizer"]: trajectory}
     figure = trajectory_figure(trajectories)

@@ -7,7 +7,6 @@ from lit_dl.models.lenet import LeNet
 from lit_dl.models.mlp import MLP
 from lit_dl.models.parallel import ParallelBlock, ParallelNet
 from lit_dl.models.perceptron import Perceptron
-from lit_dl.models.point import Point
 from lit_dl.models.shared import SharedMLP
 
 __all__ = [
@@ -18,7 +17,6 @@ __all__ = [
     "ParallelBlock",
     "ParallelNet",
     "Perceptron",
-    "Point",
     "SharedMLP",
     "initialize",
 ]

@@ -5,9 +5,9 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from lit_dl import records
+from lit_dl.descent.figures import trajectory_figure, write_race
+from lit_dl.descent.trajectories import Trajectory, read_trajectory
 from lit_dl.report.settings import Comparison, label_of
-from lit_dl.trajectories import Trajectory, read_trajectory
-from lit_dl.trajectory_figures import trajectory_figure, write_race
 
 MOST = 10  # trajectories in a picture, best first; as many colours can be told apart
 

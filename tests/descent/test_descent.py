@@ -15,7 +15,7 @@ from test_conf import choices
 
 from lit_dl import records
 from lit_dl.build import build
-from lit_dl.surfaces import himmelblau
+from lit_dl.descent.surfaces import himmelblau
 
 NOTES = {  # course notes: the point after the step, f before it
     0: (0.0010, 0.0010, 170.0),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from lit_dl.surfaces import SURFACES
+from lit_dl.descent.surfaces import SURFACES
 
 
 class Point(nn.Module):
@@ -15,7 +15,7 @@ class Point(nn.Module):
     Args:
         in_shape: of a sample; () since there are none.
         out_features: 0, for the same reason.
-        surface: the name of f among ``lit_dl.surfaces.SURFACES``.
+        surface: the name of f among ``lit_dl.descent.surfaces.SURFACES``.
         start: where the point is at first.
         activation: what all networks are given; a point has no use for one.
 

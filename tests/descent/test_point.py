@@ -2,7 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from lit_dl.models import Point, initialize
+from lit_dl.descent.point import Point
+from lit_dl.models import initialize
 
 
 def test_a_point_gives_f_where_it_is_and_its_gradient():

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from lit_dl.surfaces import SURFACES
+from lit_dl.descent.surfaces import SURFACES
 
 MOST = 1000  # points that are written; a picture shows no more
 COLUMNS = ("step", "x", "y", "f")

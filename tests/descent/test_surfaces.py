@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from lit_dl.surfaces import SURFACES
+from lit_dl.descent.surfaces import SURFACES
 
 
 def derivatives(name, x, y):

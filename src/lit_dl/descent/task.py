@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from lit_dl.descent.point import Point
+from lit_dl.descent.trajectories import Trajectory
 from lit_dl.loggers import log_scalars
-from lit_dl.models import Point
 from lit_dl.training import Training
-from lit_dl.trajectories import Trajectory
 
 
 class Descent(Training):

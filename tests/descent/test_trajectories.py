@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lit_dl.surfaces import SURFACES
-from lit_dl.trajectories import Trajectory, read_trajectory
-from lit_dl.trajectory_figures import trajectory_figure, write_race
+from lit_dl.descent.figures import trajectory_figure, write_race
+from lit_dl.descent.surfaces import SURFACES
+from lit_dl.descent.trajectories import Trajectory, read_trajectory
 
 
 def spiral(turns: float, steps: int = 20_000) -> Trajectory:

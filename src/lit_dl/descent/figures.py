@@ -15,9 +15,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from PIL import Image
 
+from lit_dl.descent.surfaces import SURFACES, Surface
+from lit_dl.descent.trajectories import Trajectory
 from lit_dl.film import write_gif
-from lit_dl.surfaces import SURFACES, Surface
-from lit_dl.trajectories import Trajectory
 
 GRID = 300  # points of the contour on each side
 LEVELS = 24

@@ -1,0 +1,1 @@
+"""Optimisation as such: a point goes down a surface. Surfaces, trajectories and figures import no torch."""
