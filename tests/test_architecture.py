@@ -33,6 +33,7 @@ ALLOWED = {
     "lit_dl.film": ["lit_dl.records"],
     "lit_dl.diagnostics.region_pictures": [],
     "lit_dl.diagnostics.regions": [
+        "lit_dl.diagnostics.measures",
         "lit_dl.film",
         "lit_dl.diagnostics.region_pictures",
         "lit_dl.loggers",

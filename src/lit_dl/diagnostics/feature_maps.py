@@ -13,7 +13,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from lit_dl.diagnostics.measures import layers_of
+from lit_dl.diagnostics.measures import evaluating, layers_of
 from lit_dl.loggers import boards
 
 MOST_FILTERS = 64  # that can be told apart in a picture
@@ -142,12 +142,10 @@ def maps_of(network: nn.Module, sample: Tensor) -> dict[str, Tensor]:
     hooks = [
         owner.register_forward_hook(lambda module, inputs, output: outputs.update({module: output})) for owner in owners
     ]
-    was_training = network.training
     try:
-        with torch.compiler.set_stance("force_eager"):  # what is compiled would not call the hooks
-            network.eval()(sample)
+        with evaluating(network), torch.compiler.set_stance("force_eager"):  # what is compiled would not call the hooks
+            network(sample)
     finally:
-        network.train(was_training)
         for hook in hooks:
             hook.remove()
     names = {layer.module: layer.name for layer in layers_of(network, list(outputs))}

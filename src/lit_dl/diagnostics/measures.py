@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from typing import NamedTuple
 
@@ -225,6 +226,18 @@ class StepMeter:
     def _gradients(self) -> list[Tensor]:
         gradients = (p.grad for _, p in self._owned if p.grad is not None)
         return [g.coalesce().values() if g.is_sparse else g.detach() for g in gradients]
+
+
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Evaluation mode for a while; then each module has the mode it had."""
+    modes = [(module, module.training) for module in network.modules()]
+    network.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
 
 
 def to_cpu(numbers: Sequence[Tensor]) -> list[float]:

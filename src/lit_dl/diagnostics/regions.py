@@ -1,15 +1,14 @@
 """Which class a network gives to each point of the plane, drawn while it trains."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from torch import Tensor, nn
+from torch import Tensor
 
+from lit_dl.diagnostics.measures import evaluating
 from lit_dl.diagnostics.region_pictures import Extent, RegionsImage, decision_regions, region_colours
 from lit_dl.film import Film
 from lit_dl.loggers import boards, log_image
@@ -150,7 +149,7 @@ class DecisionRegions(Callback):
         """Of each class on the grid, (side, side, C)."""
         precision = trainer.strategy.precision_plugin
         inputs = precision.convert_input(plane.grid(side).to(module.device))
-        with _evaluating(module), precision.forward_context(), torch.random.fork_rng(devices=[]):
+        with evaluating(module), precision.forward_context(), torch.random.fork_rng(devices=[]):
             threshold = getattr(getattr(module, "loss", None), "threshold", 0.0)  # as lit_dl's losses have it
             probabilities = class_probabilities(module(inputs), threshold)
         return probabilities.view(side, side, -1).cpu().numpy()
@@ -164,18 +163,6 @@ def _points_and_labels(batch: Any) -> tuple[Tensor, Tensor]:
     if parts[1].dim() != 1 or parts[1].is_floating_point():
         raise ValueError(f"targets {shapes[1]} of {parts[1].dtype} are no labels (B,): there are no decision regions")
     return parts[0], parts[1]
-
-
-@contextmanager
-def _evaluating(network: nn.Module) -> Iterator[None]:
-    """Evaluation mode for a while; then each module has the mode it had."""
-    modes = [(module, module.training) for module in network.modules()]
-    network.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
 
 
 def _when(trainer: Trainer, epoch: int) -> str:
