@@ -152,6 +152,8 @@ def _task(cfg: DictConfig, data: "InMemoryData", network: Any, optimizer: Any, s
     from lit_dl.task import Classifier, Regressor
 
     if not _has_samples(data):
+        if cfg.l1:
+            raise CommandError(f"l1={cfg.l1}: a point on a surface has no weights to keep small. Leave it out")
         return Descent(network, optimizer, scheduler, stops_when_diverged=stops)
     with command_errors("loss"):
         kind = Classifier if data.num_classes else partial(Regressor, num_targets=data.num_targets)

@@ -97,7 +97,7 @@ def result_block(record: Record, folder: Path, tested: str) -> Group:
     for column in ("", *shown.values()):
         table.add_column(column, justify="right" if column else "left")
     labels = {
-        "train": "train (mean over last epoch)",
+        "train": "at the end" if record.choices.get("data") == "none" else "train (mean over last epoch)",
         "train_eval": f"train ({tested})",
         "val": f"validation ({tested})",
         "test": f"test ({tested})",

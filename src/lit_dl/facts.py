@@ -44,6 +44,7 @@ def _sample_facts(run: Run) -> dict[str, str]:
         "samples": f"{shape}, {answers}; batch size {data.batch_size}",
         "model": f"{choices['model']}, {parameters:,} parameters; activation {choices['activation']}, "
         f"init {choices['init']}",
+        "loss": str(choices["loss"]),
     }
 
 

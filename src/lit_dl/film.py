@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageSequence
 
 from lit_dl.records import replacing
 
@@ -33,6 +33,12 @@ class Film:
         if len(self.frames) > MOST_FRAMES:
             del self.frames[1::2]
             self._every *= 2
+
+    def load(self, path: Path) -> None:
+        """Go on from the frames that ``save`` wrote, if there are any."""
+        if path.is_file():
+            with Image.open(path) as film:
+                self.frames = [np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(film)]
 
     def save(self, path: Path) -> None:
         """Write the frames, which are shown again and again.

@@ -32,13 +32,15 @@ def conclude(cfg: DictConfig, run: Run | None, folder: Path, record: records.Rec
     best = Path(records.CHECKPOINTS) / f"{records.BEST}.ckpt"
     record.best_checkpoint = str(best) if (folder / best).is_file() else None
     record.environment = records.environment(str(trainer.strategy.root_device))
-    if record.steps:
-        course = _course(run)
-        _draw(run, folder)
-        _draw_trajectory(cfg, run, folder, course)
-        _log_settings(cfg, run, folder, record)
-        records.write_course(course, folder)
-    records.write(record, folder)
+    try:
+        if record.steps:
+            course = _course(run)
+            records.write_course(course, folder)
+            _draw(run, folder)
+            _draw_trajectory(cfg, run, folder, course)
+            _log_settings(cfg, run, folder, record)
+    finally:
+        records.write(record, folder)
     if record.steps:
         tested = "last epoch" if run.early_stopping is None or run.best is None else "best epoch"
         say(result_block(record, folder, tested))
@@ -84,7 +86,7 @@ def _draw(run: Run, folder: Path) -> None:
         figure.savefig(folder / "confusion_matrix.png")
         for board in boards(run.trainer):
             board.experiment.add_figure("confusion_matrix", figure, run.trainer.global_step, close=False)
-    if run.monitor is not None and run.monitor.history is not None:
+    if run.monitor is not None and run.monitor.history is not None and run.monitor.history.layers:
         from lit_dl.diagnostics.figures import effective_rates, gradient_flow
 
         gradient_flow(run.monitor.history).savefig(folder / "gradient_flow.png")

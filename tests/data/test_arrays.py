@@ -181,3 +181,9 @@ def test_a_missing_file_is_a_failure_and_wrong_arrays_are_a_wrong_command(comman
         result = command(*overrides)
         assert (result.code, result.err.count("labels from 1 to 4")) == (2, 1)
         assert "Traceback" not in result.err
+
+
+def test_channels_that_come_last_are_found_out(tmp_path):
+    np.savez(tmp_path / "my.npz", x=np.zeros((20, 8, 8, 3)), y=np.arange(20) % 2)
+    with pytest.raises(ValueError, match=r"x has shape \(20, 8, 8, 3\); channels come before.*transpose\(0, 3, 1, 2\)"):
+        Arrays(tmp_path / "my.npz")

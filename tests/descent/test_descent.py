@@ -108,6 +108,12 @@ def test_a_point_that_never_moves_leaves_its_record_too(command):
     assert result.record.metrics["train/loss"] == pytest.approx(0.25)
 
 
+def test_a_point_that_diverges_at_once_leaves_its_record_too(command):
+    result = command("experiment=himmelblau", "model.start=[1e30,0]", "trainer.max_steps=10")
+    assert result.code == 0, result.err
+    assert result.record.status == "diverged"
+
+
 def test_a_resumed_descent_is_that_of_one_go_with_its_whole_trajectory(command):
     command("experiment=himmelblau", "logger=off", "data.steps=20", "trainer.max_steps=60", "hydra.run.dir=whole")
     command("experiment=himmelblau", "logger=off", "data.steps=20", "trainer.max_steps=40", "hydra.run.dir=half")

@@ -148,3 +148,15 @@ def test_a_film_of_any_length_has_at_most_a_hundred_frames_evenly_spread():
     kept = [int(frame[0, 0, 0]) for frame in film.frames]
     assert MOST_FRAMES / 2 <= len(kept) <= MOST_FRAMES
     assert set(np.diff(kept)) == {16}
+
+
+def test_a_film_goes_on_where_it_was(tmp_path):
+    first, second = Film(), Film()
+    first.add(np.zeros((8, 8, 3), np.uint8))
+    first.save(tmp_path / "film.gif")
+    second.load(tmp_path / "film.gif")
+    second.add(np.full((8, 8, 3), 255, np.uint8))
+    second.save(tmp_path / "film.gif")
+    with Image.open(tmp_path / "film.gif") as film:
+        assert film.n_frames == 2
+        assert film.convert("RGB").getpixel((0, 0)) == (0, 0, 0)

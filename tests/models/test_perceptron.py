@@ -15,5 +15,5 @@ def test_it_is_w_x_plus_b():
 
 
 def test_one_unit_does_not_tell_ten_classes_apart():
-    with pytest.raises(ValueError, match=r"10 classes\. Try model=mlp model\.hidden=\[\]"):
+    with pytest.raises(ValueError, match=r"10 outputs\. Try model=mlp model\.hidden=\[\]"):
         Perceptron((1, 8, 8), 10)

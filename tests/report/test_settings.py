@@ -48,6 +48,13 @@ def test_where_no_job_has_the_metric_what_there_is_ranks(tmp_path):
     assert not [name for name in rows_of(comparison)[0] if name.startswith("to ")]
 
 
+def test_runs_of_another_kind_show_what_they_have_in_place_of_an_accuracy(tmp_path):
+    make_run(tmp_path / "a", "data=digits", metrics={"val/acc": 0.9, "val/loss": 0.1}, choices={"data": "digits"})
+    make_run(tmp_path / "b", "data=regression", metrics={"val/r2": 0.5, "val/loss": 1}, choices={"data": "regression"})
+    head, rows = rows_of(compare(find([tmp_path]), "val/acc", 0.9))
+    assert {row[head.index("val/r2")] for row in rows} == {"0.5000", "-"}
+
+
 def test_a_loss_is_best_when_low(tmp_path):
     folder = make_sweep(tmp_path / "sweep", {(0.1, 1): 0.6, (0.5, 1): 0.9, (0.9, 1): 0.2})
     assert [s.values["optimizer.lr"] for s in comparison_of(folder, metric="val/loss").settings] == [0.5, 0.1, 0.9]

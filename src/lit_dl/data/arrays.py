@@ -119,6 +119,11 @@ def _inputs(file: Path, name: str, array: np.ndarray) -> Tensor:
             f"{file}: {name} has shape {array.shape}; it must be (N, features), (N, height, width) or "
             "(N, channels, height, width)"
         )
+    if array.ndim == 4 and array.shape[3] <= 4 < array.shape[1]:
+        raise ValueError(
+            f"{file}: {name} has shape {array.shape}; channels come before height and width: "
+            f"{name} = {name}.transpose(0, 3, 1, 2)"
+        )
     inputs = torch.from_numpy(array if array.dtype == np.uint8 else array.astype(np.float32))
     return inputs.unsqueeze(1) if inputs.dim() == 3 else inputs
 

@@ -43,6 +43,8 @@ class KFold(InMemoryData):
         shift: int | None = None,
         rotate: float | None = None,
     ) -> None:
+        if not isinstance(base, InMemoryData):
+            raise ValueError(f"base is {getattr(base, 'name', base)!r}, which has no samples to divide into folds")
         super().__init__(
             batch_size=base.batch_size if batch_size is None else batch_size,
             train_size=base.train_size if train_size is None else train_size,

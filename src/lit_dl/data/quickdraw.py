@@ -74,7 +74,9 @@ class QuickDraw(InMemoryData):
     def _rows(self, count: int, file: Path) -> tuple[Tensor, Tensor]:
         """Of the pool and of the test set."""
         if count < (self.per_class or 2):
-            raise ValueError(f"per_class is {self.per_class or 'null'}, but {file} has {count:,} drawings")
+            raise ValueError(
+                f"per_class is {self.per_class or 'null'}, but {file} has {count:,} drawings; take as many or null"
+            )
         taken = torch.randperm(count, generator=torch.Generator().manual_seed(0))[: self.per_class]
         pool, test = hold_out(len(taken), self.test_fraction)
         return taken[pool], taken[test]

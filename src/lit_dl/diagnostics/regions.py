@@ -15,6 +15,7 @@ from lit_dl.loggers import boards, log_image
 
 MOST_POINTS = 1500  # more hide the regions
 COARSE, FINE = 100, 300  # points along a side of the grid, of the images while training and of the last picture
+FILM = "decision_regions.gif"
 MARGIN = 0.06  # of the plane around the points, as a share of their range
 ACCURACIES = ("val/acc", "val_acc", "val/accuracy", "val_accuracy")  # as modules call what they log
 
@@ -66,8 +67,7 @@ class DecisionRegions(Callback):
     neither its modes nor the random numbers change. Works with any LightningModule whose ``forward`` gives logits.
 
     Args:
-        animate: also write ``decision_regions.gif``, with a frame for each validation since training began or was
-            resumed, 100 at most.
+        animate: also write ``decision_regions.gif``, with a frame for each validation, 100 at most.
 
     Raises:
         ValueError: when training starts, for batches that are not inputs (B, 2) and labels (B,).
@@ -85,8 +85,10 @@ class DecisionRegions(Callback):
         self._image: RegionsImage | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin anew."""
+        """Begin anew; of a training that is resumed, go on with the film."""
         self._forget()
+        if self.animate and trainer.global_step > 0:
+            self.film.load(Path(trainer.default_root_dir) / FILM)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Keep the points, until there are enough."""
@@ -126,7 +128,7 @@ class DecisionRegions(Callback):
         )
         figure.savefig(folder / "decision_regions.png")
         if self.film.frames:
-            self.film.save(folder / "decision_regions.gif")
+            self.film.save(folder / FILM)
 
     def _draw(self, trainer: Trainer, module: LightningModule) -> np.ndarray:
         if self._plane is None:

@@ -28,7 +28,7 @@ class Perceptron(nn.Sequential):
     ) -> None:
         if out_features != 2:
             raise ValueError(
-                f"one unit tells two classes apart, this data set has {out_features} classes. "
+                f"one unit tells two classes apart, and this data set asks for {out_features} outputs. "
                 "Try model=mlp model.hidden=[]"
             )
         super().__init__(nn.Flatten(), nn.Linear(math.prod(in_shape), 1))

@@ -196,7 +196,9 @@ def rows_of(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
     has_gap = has_accuracy and f"train_eval/{score}" in scores
     if has_gap:
         scores.remove("train/acc")  # of parameters that moved, with dropout: train_eval/acc compares with the others
-    shown = [name for name in comparison.metrics if name == comparison.metric or name in scores]
+    records = [job.record for job in comparison.jobs if job.record is not None and job.is_good]
+    usual = {usual_metric(comparison.metric, record.metrics) for record in records}  # others have no accuracy, say
+    shown = [name for name in comparison.metrics if name == comparison.metric or name in scores or name in usual]
     head = [
         *names,
         *shown,

@@ -21,15 +21,15 @@ def trajectories_of(comparison: Comparison) -> dict[str, dict[str, Trajectory]]:
         ]
         for trajectory in trajectories[:1]:
             of_surface = found.setdefault(trajectory.surface, {})
-            if len(of_surface) < MOST:
-                of_surface[label_of(setting.values)] = trajectory
+            label = label_of(setting.values)
+            of_surface[f"{len(of_surface) + 1}. {label}" if label in of_surface else label] = trajectory
     return found
 
 
 def trajectory_figures(comparison: Comparison) -> dict[str, Figure]:
     """All trajectories on a surface in one picture, by the chart's title."""
     found = trajectories_of(comparison)
-    return {f"Paths{_of(surface, found)}": trajectory_figure(trajectories) for surface, trajectories in found.items()}
+    return {f"Paths{_of(surface, found)}": _figure(trajectories) for surface, trajectories in found.items()}
 
 
 def write_trajectories(comparison: Comparison, folder: Path) -> list[Path]:
@@ -45,11 +45,21 @@ def write_trajectories(comparison: Comparison, folder: Path) -> list[Path]:
         name = _of(surface, found).replace(" on ", "_")
         written.append(folder / f"paths{name}.png")
         with records.replacing(written[-1]) as part:
-            trajectory_figure(trajectories).savefig(part, format="png")
+            _figure(trajectories).savefig(part, format="png")
         if moves:
             written.append(folder / f"race{name}.gif")
-            write_race(trajectories, written[-1])
+            write_race(_best(trajectories), written[-1])
     return written
+
+
+def _best(trajectories: dict[str, Trajectory]) -> dict[str, Trajectory]:
+    return dict(list(trajectories.items())[:MOST])
+
+
+def _figure(trajectories: dict[str, Trajectory]) -> Figure:
+    """Of all of them, or of the best, which the title then says."""
+    title = f"The best {MOST} of {len(trajectories)} paths" if len(trajectories) > MOST else None
+    return trajectory_figure(_best(trajectories), title)
 
 
 def _of(surface: str, found: dict[str, dict[str, Trajectory]]) -> str:
