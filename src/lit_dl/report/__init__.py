@@ -55,7 +55,8 @@ def _print(comparison: Comparison, to: Path | None, pictures: Sequence[Path]) ->
     console.print("" if len(rows) <= SHOWN else f"and {len(rows) - SHOWN} more in the report\n")
     if comparison.repeated and any(len(setting.good) > 1 for setting in comparison.settings):
         over = " and ".join(comparison.repeated)
-        console.print(Text(f"mean ± standard deviation over {over}; best by {comparison.metric}", style="dim"))
+        ranked = f"; best by {comparison.metric}" if comparison.metric in comparison.metrics else ""
+        console.print(Text(f"mean ± standard deviation over {over}{ranked}", style="dim"))
     if (best := comparison.best) is not None:
         console.print(Text(f"repeat the best   {command_of(best)}"), soft_wrap=True)
     if to is not None:
