@@ -14,11 +14,12 @@ NEEDS_FILES = re.compile(r"[A-Z_]{4,}|data=fashion_mnist")  # a placeholder, or 
 
 
 def commands() -> list[tuple[str, float]]:
-    """The training commands of the page, and how many minutes each may take."""
+    """The training commands of the page, and how many minutes each may take; less those that test_comparisons runs."""
     found = []
+    elsewhere = re.findall(r'compared\("(\w+)"', Path(__file__).with_name("test_comparisons.py").read_text())
     for line in PAGE.read_text(encoding="utf-8").splitlines():
         for command in re.findall(r"`python -m lit_dl\.train ([^`]*)`", line):
-            if not NEEDS_FILES.search(command):
+            if not NEEDS_FILES.search(command) and command.removeprefix("experiment=") not in elsewhere:
                 found.append((command, next((n for words, n in MINUTES.items() if words in line), 1)))
     return found
 
