@@ -48,6 +48,16 @@ def test_a_resumed_run_gives_the_numbers_of_one_that_was_not_stopped(command):
     assert steps_and_values(stopped, "val/loss")[0] == [22, 44, 66, 88]
 
 
+@pytest.mark.parametrize("validated", ["", "trainer.limit_val_batches=0"])
+def test_a_run_of_so_many_steps_goes_on_to_more_with_every_epoch_counted_once(command, validated):
+    settings = ("data=digits", "trainer.max_epochs=6", *([validated] if validated else []))
+    whole = command(*settings, "trainer.max_steps=88").record
+    stopped = command(*settings, "trainer.max_steps=44").folder
+    assert command(f"resume={stopped}", "trainer.max_steps=88").code == 0
+    record = records.read(stopped)
+    assert (record.epochs, record.steps, record.metrics) == (4, 88, whole.metrics)
+
+
 def test_a_run_killed_while_testing_is_finished_with_all_its_metrics(command):
     whole = command(*QUICK)
     metrics = whole.record.metrics

@@ -109,9 +109,23 @@ class Training(LightningModule):
         """Go on from where the checkpoint was, when training does; a test of other parameters changes nothing else."""
         if self.trainer.state.fn != "fit":
             return
+        _complete_epoch(checkpoint["loops"]["fit_loop"])
         self.metrics = dict(checkpoint["metrics"])
         self.curves.load(checkpoint["curves"])
         self._seconds, self.samples_seen = checkpoint["effort"]["seconds"], checkpoint["effort"]["samples_seen"]
         torch.set_rng_state(checkpoint["random"]["cpu"].cpu())
         if len(checkpoint["random"]["cuda"]) == torch.cuda.device_count():
             torch.cuda.set_rng_state_all([state.cpu() for state in checkpoint["random"]["cuda"]])
+
+
+def _complete_epoch(fit_loop: dict[str, Any]) -> None:
+    """Count the epoch at whose end a checkpoint was saved as complete, in Lightning's state.
+
+    Lightning does so only after the hook that saves, and with ``max_steps`` a resumed training would count it twice.
+    """
+    batches, epochs = fit_loop["epoch_loop.batch_progress"], fit_loop["epoch_progress"]
+    if batches["is_last_batch"] and epochs["total"]["processed"] == epochs["total"]["started"]:
+        batches["is_last_batch"] = False
+        batches["current"] = dict.fromkeys(batches["current"], 0)
+        for counts in epochs.values():
+            counts["completed"] = counts["processed"]
