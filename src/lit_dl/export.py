@@ -128,7 +128,10 @@ def difference(network: "nn.Module", file: Path, in_shape: Sequence[int], size: 
 
 def _checkpoint(folder: Path, name: str | None) -> Path:
     if not (folder / records.HYDRA_FOLDER / "config.yaml").is_file():
-        raise ValueError(f"{folder} is no run folder: it has no {records.HYDRA_FOLDER}/config.yaml")
+        raise ValueError(
+            f"{folder} is no run folder: it has no {records.HYDRA_FOLDER}/config.yaml. Name that of one "
+            "run, such as outputs/train/<date>_<time>"
+        )
     names = (records.BEST, records.LAST) if name is None else (name,)
     paths = [folder / records.CHECKPOINTS / f"{each}.ckpt" for each in names]
     found = next((path for path in paths if path.is_file()), None)
