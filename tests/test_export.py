@@ -68,7 +68,7 @@ def test_a_convolutional_net_goes_out_too_and_a_wrong_file_is_not_kept(command, 
     assert (folder / "network.onnx").is_file()
     (folder / "network.onnx").unlink()
     monkeypatch.setattr(
-        "lit_dl.export.load", lambda *_: (torch.nn.Sequential(CNN((1, 8, 8), 10), Drifting()), (1, 8, 8))
+        "lit_dl.export.load", lambda *_: (torch.nn.Sequential(CNN((1, 8, 8), 10), Drifting()), (1, 8, 8), True)
     )
     assert main([str(folder)]) == 1
     assert "differ from torch's" in capfd.readouterr().err
