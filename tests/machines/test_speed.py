@@ -17,7 +17,8 @@ NAMES = {"cpu": "cpu (2 threads)", "cuda:0": "cuda:0 (NVIDIA H100)"}
 
 
 def test_a_call_takes_as_long_as_it_sleeps():
-    assert seconds_per_call(lambda: time.sleep(0.01), CPU) == pytest.approx(0.01, rel=0.3)
+    taken = seconds_per_call(lambda: time.sleep(0.01), CPU)
+    assert 0.01 <= taken < 0.03  # on a busy machine one wakes up late
 
 
 def test_a_size_from_which_the_accelerator_wins_is_that_from_which_it_always_does():
@@ -74,12 +75,11 @@ def test_a_sweep_of_it_and_a_report_over_it_work(command):
 
 
 @pytest.mark.slow
-def test_the_time_of_a_large_product_grows_eightfold_where_n_doubles(command):
-    sizes = "benchmark.sizes=[512,1024,2048]"
+def test_the_time_of_a_large_product_grows_with_the_cube_of_n(command):
+    sizes = "benchmark.sizes=[512,2048]"
     metrics = command("experiment=devices", "benchmark.batch_sizes=[16]", sizes).record.metrics
-    for n in (512, 1024):
-        growth = metrics[f"matmul/cpu/{2 * n}/ms"] / metrics[f"matmul/cpu/{n}/ms"]
-        assert growth == pytest.approx(8, rel=0.5)  # other programs take their share of the machine
+    growth = metrics["matmul/cpu/2048/ms"] / metrics["matmul/cpu/512/ms"]
+    assert 20 < growth < 200  # 64 = 4^3, and not 16 = 4^2; other programs take their share of the machine
 
 
 @pytest.mark.slow
