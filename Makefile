@@ -2,17 +2,35 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: train test test-slow lint bench package clean
+.PHONY: train test test-fast test-slow test-oldest coverage lint bench docs package clean
 
 # Overrides go into ARGS: make train ARGS="model=cnn optimizer=rmsprop". Without a data set in them: the digits.
 train: .venv/installed
 	$(BIN)/python -m lit_dl.train $(if $(filter data=% experiment=% resume=%,$(ARGS)),,data=digits) $(ARGS)
 
+# All tests but the slow ones, on all cores.
 test: .venv/installed-dev
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto $(ARGS)
+
+# Those without a whole command, in less than a minute.
+test-fast: .venv/installed-dev
+	$(BIN)/python -m pytest -n auto -m "not slow and not run" $(ARGS)
 
 test-slow: .venv/installed-slow
-	$(BIN)/python -m pytest -m slow $(ARGS)
+	$(BIN)/python -m pytest -n auto -m slow $(ARGS)
+
+# What lit_dl uses of Lightning without its promise, with the oldest that pyproject.toml allows, in .venv-oldest.
+OLDEST := 2.5.0
+test-oldest:
+	grep -q 'lightning>=2.5,' pyproject.toml
+	$(PYTHON) -m venv .venv-oldest
+	grep -vE '^(lightning|pytorch-lightning|fsspec|packaging)==' constraints.txt > .venv-oldest/constraints.txt
+	.venv-oldest/bin/python -m pip install -q -c .venv-oldest/constraints.txt lightning==$(OLDEST) -e ".[dev]"
+	.venv-oldest/bin/python -m pytest tests/test_lightning_seams.py tests/tasks tests/callbacks $(ARGS)
+
+# The same as test, and says which lines no test has run.
+coverage: .venv/installed-dev
+	$(BIN)/python -m pytest -n auto --cov --cov-report=term:skip-covered $(ARGS)
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .
@@ -22,12 +40,17 @@ lint: .venv/installed-dev
 bench: .venv/installed
 	$(BIN)/python benchmarks/epoch.py $(ARGS)
 
+# The documentation site, in docs/_build; a warning is an error.
+docs: .venv/installed-docs
+	$(BIN)/sphinx-build -q -W -b html docs docs/_build
+	@echo "Open docs/_build/index.html"
+
 # The wheel and the sdist, in dist/.
 package: .venv/installed-dev
 	$(BIN)/python -m build
 
 clean:
-	rm -rf .venv build dist *.egg-info
+	rm -rf .venv .venv-oldest build dist docs/_build *.egg-info
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -46,3 +69,8 @@ clean:
 	@echo "Installing lit_dl with PyTorch and all that its slow tests use into .venv, once; this takes minutes."
 	$(BIN)/python -m pip install -q -c constraints.txt -e ".[dev,ray,slurm,export]"
 	touch $@ .venv/installed-dev .venv/installed
+
+.venv/installed-docs: pyproject.toml constraints.txt | .venv/bin/python
+	@echo "Installing lit_dl with PyTorch and what its documentation is made with into .venv, once; this takes minutes."
+	$(BIN)/python -m pip install -q -c constraints.txt -e ".[docs]"
+	touch $@ .venv/installed

@@ -24,13 +24,13 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from lit_dl.callbacks.progress import EpochProgress
 from lit_dl.console import console
 from lit_dl.data import MNIST, Digits
 from lit_dl.data.base import InMemoryData
 from lit_dl.diagnostics import GradientMonitor
 from lit_dl.models import MLP
-from lit_dl.progress import EpochProgress
-from lit_dl.task import Classifier
+from lit_dl.tasks.supervised import Classifier
 
 
 class Bare(LightningModule):
@@ -145,9 +145,9 @@ def main() -> None:
         for program in programs:
             seed_everything(0, verbose=False)
             with tempfile.TemporaryDirectory() as folder:
-                taken = program(data, Path(folder))
+                one = program(data, Path(folder))
             if round_number > 0:  # the first warms up
-                seconds[program.__name__].append(taken)
+                seconds[program.__name__].append(one)
     base = statistics.median(seconds["raw"])
     samples, threads = data.sizes()["train"], torch.get_num_threads()
     print(f"{options.data}, {samples:,} samples, {threads} threads, torch {torch.__version__}")

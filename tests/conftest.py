@@ -10,13 +10,22 @@ from pathlib import Path
 import pytest
 
 from lit_dl import records
-from lit_dl.train import KNOWN_REMARKS, main
+from lit_dl.lightning_seams import KNOWN_REMARKS
+from lit_dl.train import main
 
 
 def pytest_configure(config):
-    """Warnings are errors, but for those that train.py leaves unsaid and says why."""
+    """Warnings are errors, but for those that lit_dl.lightning_seams leaves unsaid and says why."""
     for remark in KNOWN_REMARKS:
         config.addinivalue_line("filterwarnings", f"ignore:{remark}")
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest chooses by -m
+def pytest_collection_modifyitems(items):
+    """What runs a whole command is marked ``run``."""
+    for item in items:
+        if "command" in getattr(item, "fixturenames", ()):  # doctests have none
+            item.add_marker("run")
 
 
 @dataclass
@@ -33,8 +42,8 @@ class Result:
         return max(Path("outputs").rglob(".hydra"), key=lambda path: path.stat().st_mtime_ns).parent
 
     @property
-    def record(self) -> records.Record:
-        return records.read(self.folder)
+    def record(self) -> records.RunRecord:
+        return records.read_run(self.folder)
 
 
 @pytest.fixture

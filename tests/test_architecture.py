@@ -1,185 +1,120 @@
-"""The house's rules on who may import whom."""
+"""The house's rules: who may import whom, which rooms know what, and how high and how long it may get."""
 
-import ast
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from benchmarks.house import floors_of, imports_of, module_arrows, modules_of, room_arrows, room_of
 
 import lit_dl
 
 SOURCE = Path(lit_dl.__file__).parent
-MODULES = sorted(SOURCE.rglob("*.py"))
+ROOT = Path(__file__).parents[1]
+MODULES = modules_of(SOURCE)
 
-# Which modules of lit_dl each part may import, by prefix; a part is the longest prefix that matches.
-ALLOWED = {
-    "lit_dl": [],
-    "lit_dl.models": ["lit_dl.models"],
-    "lit_dl.data": ["lit_dl.data"],
-    "lit_dl.diagnostics": ["lit_dl.diagnostics.monitor"],
-    "lit_dl.diagnostics.measures": [],
-    "lit_dl.diagnostics.activations": ["lit_dl.diagnostics.measures"],
-    "lit_dl.diagnostics.sight": ["lit_dl.diagnostics.activations"],
-    "lit_dl.diagnostics.verdict": ["lit_dl.diagnostics.activations", "lit_dl.diagnostics.sight"],
-    "lit_dl.diagnostics.board": [
-        "lit_dl.diagnostics.activations",
-        "lit_dl.diagnostics.measures",
-        "lit_dl.diagnostics.sight",
-        "lit_dl.loggers",
-    ],
-    "lit_dl.diagnostics.history": [],
-    "lit_dl.diagnostics.feature_maps": ["lit_dl.diagnostics.measures", "lit_dl.loggers"],
-    "lit_dl.diagnostics.steps": ["lit_dl.diagnostics.history", "lit_dl.diagnostics.measures"],
-    "lit_dl.diagnostics.figures": ["lit_dl.diagnostics.history", "lit_dl.diagnostics.steps", "lit_dl.heat_map"],
-    "lit_dl.film": ["lit_dl.records"],
-    "lit_dl.diagnostics.region_pictures": [],
-    "lit_dl.diagnostics.regions": [
-        "lit_dl.diagnostics.measures",
-        "lit_dl.film",
-        "lit_dl.diagnostics.region_pictures",
-        "lit_dl.loggers",
-    ],
-    "lit_dl.diagnostics.monitor": ["lit_dl.console", "lit_dl.diagnostics", "lit_dl.loggers"],
-    "lit_dl.optim": [],
-    "lit_dl.optim.groups": ["lit_dl.diagnostics.measures"],
-    "lit_dl.machines": ["lit_dl.console", "lit_dl.data", "lit_dl.machines", "lit_dl.models", "lit_dl.task"],
-    "lit_dl.machines.hardware": [],
-    "lit_dl.machines.tracking": [],
-    "lit_dl.export": ["lit_dl.build", "lit_dl.checks", "lit_dl.console", "lit_dl.machines.hardware", "lit_dl.records"],
-    "lit_dl.loggers": [],
-    "lit_dl.curves": [],
-    "lit_dl.losses": [],
-    "lit_dl.schedule": [],
-    "lit_dl.sums": [],
-    "lit_dl.training": ["lit_dl.curves", "lit_dl.loggers", "lit_dl.schedule"],
-    "lit_dl.task": ["lit_dl.loggers", "lit_dl.losses", "lit_dl.sums", "lit_dl.training"],
-    "lit_dl.descent": [],
-    "lit_dl.descent.surfaces": [],
-    "lit_dl.descent.point": ["lit_dl.descent.surfaces"],
-    "lit_dl.descent.task": [
-        "lit_dl.descent.point",
-        "lit_dl.descent.trajectories",
-        "lit_dl.loggers",
-        "lit_dl.training",
-    ],
-    "lit_dl.descent.trajectories": ["lit_dl.descent.surfaces"],
-    "lit_dl.descent.figures": ["lit_dl.film", "lit_dl.descent.surfaces", "lit_dl.descent.trajectories"],
-    "lit_dl.records": [],
-    "lit_dl.checks": ["lit_dl.records"],
-    "lit_dl.folders": ["lit_dl.checks", "lit_dl.records"],
-    "lit_dl.resume": ["lit_dl.checks", "lit_dl.folders", "lit_dl.records"],
-    "lit_dl.job": ["lit_dl.checks", "lit_dl.console", "lit_dl.folders", "lit_dl.records"],
-    "lit_dl.sweep": ["lit_dl.checks", "lit_dl.console", "lit_dl.folders", "lit_dl.records", "lit_dl.report"],
-    "lit_dl.grid": ["lit_dl.checks", "lit_dl.folders", "lit_dl.sweep"],
-    "lit_dl.study": ["lit_dl.checks", "lit_dl.console", "lit_dl.grid", "lit_dl.records", "lit_dl.sweep"],
-    "lit_dl.report": [
-        "lit_dl.console",
-        "lit_dl.heat_map",
-        "lit_dl.records",
-        "lit_dl.report",
-        "lit_dl.descent.figures",
-        "lit_dl.descent.trajectories",
-    ],
-    "lit_dl.heat_map": [],
-    "lit_dl.checkpoints": ["lit_dl.records"],
-    "lit_dl.console": ["lit_dl.records"],
-    "lit_dl.progress": ["lit_dl.console"],
-    "lit_dl.descent.trace": ["lit_dl.console", "lit_dl.progress"],
-    "lit_dl.command": ["lit_dl.checks", "lit_dl.grid", "lit_dl.job", "lit_dl.resume", "lit_dl.study"],
-    "lit_dl.build": [
-        "lit_dl.checkpoints",
-        "lit_dl.checks",
-        "lit_dl.command",
-        "lit_dl.data",
-        "lit_dl.descent",
-        "lit_dl.diagnostics",
-        "lit_dl.models",
-        "lit_dl.optim",
-        "lit_dl.progress",
-        "lit_dl.records",
-        "lit_dl.schedule",
-        "lit_dl.task",
-        "lit_dl.training",
-    ],
-    "lit_dl.facts": ["lit_dl.build", "lit_dl.console", "lit_dl.descent", "lit_dl.machines.hardware"],
-    "lit_dl.outcome": ["lit_dl"],
-    "lit_dl.train": ["lit_dl"],
+GROUND = {"errors", "overrides", "metrics", "layers", "lightning_seams", "devices"}
+
+# Which rooms each may import from, beside the ground floor. A command is a file of its own.
+MAY_IMPORT = {
+    "train": {"cli", "run", "records", "console"},
+    "export": {"run", "records", "console"},
+    "hardware.__main__": {"cli", "run", "console"},
+    "report.__main__": {"report", "records", "console"},
+    "cli": {"sweeps", "run", "records", "console"},
+    "sweeps": {"report", "records", "console"},
+    "run": {"callbacks", "tasks", "descent", "data", "models", "optim", "plots", "records", "console", "loggers"},
+    "report": {"descent", "plots", "records", "console"},
+    "descent": {"tasks", "plots", "loggers"},
+    "callbacks": {"plots", "diagnostics", "records", "console", "loggers"},
+    "plots": {"diagnostics", "records"},
+    "diagnostics": {"records"},
+    "tasks": {"optim", "loggers"},
+    "hardware": {"tasks", "models", "data", "console"},
+    "task": {"tasks"},  # the old name of a module
+    "console": {"records"},
+    "records": set(),
+    "loggers": set(),
+    "data": {"records"},
+    "models": set(),
+    "optim": set(),
+    **{room: set() for room in GROUND},
 }
+KNOW_HYDRA = {"train", "export", "hardware.__main__", "cli", "sweeps", "run"}
+ANSWER_AT_ONCE = {"records", "console", "metrics", "overrides", "cli", "sweeps", "report", "errors"}
+WITHOUT_LIGHTNING = {"models", "optim", "diagnostics", "layers", "devices", "records", "overrides", "metrics"}
+MOST_FLOORS = 9
+MOST_LINES = 250
 
 
-WITHOUT_TORCH = {
-    f"lit_dl.{name}"
-    for name in (
-        "records",
-        "checks",
-        "console",
-        "heat_map",
-        "film",
-        "descent.surfaces",
-        "descent.trajectories",
-        "descent.figures",
-    )
-}
-KNOW_HYDRA = {
-    f"lit_dl.{name}"
-    for name in (
-        "train",
-        "build",
-        "facts",
-        "outcome",
-        "command",
-        "export",
-        "job",
-        "checks",
-        "grid",
-        "sweep",
-        "study",
-    )
-}
-KNOW_NO_LIGHTNING = ("lit_dl.models", "lit_dl.optim", "lit_dl.diagnostics.measures", "lit_dl.diagnostics.steps")
+def packages(module: str) -> set[str]:
+    return {imported.split(".")[0] for imported in imports_of(MODULES[module], MODULES)}
 
 
-def name_of(path: Path) -> str:
-    parts = path.relative_to(SOURCE.parent).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+def imported_by(modules: Iterable[str]) -> set[str]:
+    """The packages that are there after these modules were imported, in a process of their own."""
+    shown = "print(*{name.partition('.')[0] for name in sys.modules})"
+    command = [sys.executable, "-c", f"import sys, {', '.join(modules)}; {shown}"]
+    return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
 
 
-def imports_of(path: Path) -> set[str]:
-    """Everything that a module imports, also inside functions, as dotted names."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path} has a relative import"
-            submodules = {f"{node.module}.{alias.name}" for alias in node.names}
-            known = {name_of(module) for module in MODULES}
-            found |= (submodules & known) or {str(node.module)}
-    return found
+def test_imports_go_only_where_they_may():
+    wrong = {
+        f"{room} imports {below}"
+        for room, arrows in room_arrows(SOURCE).items()
+        for below in arrows - MAY_IMPORT[room] - (set() if room in GROUND else GROUND)
+    }
+    assert not wrong
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_imports_go_only_where_they_may(path):
-    name = name_of(path)
-    part = max((prefix for prefix in ALLOWED if f"{name}.".startswith(f"{prefix}.")), key=len)
-    ours = {imported for imported in imports_of(path) if imported.split(".")[0] == "lit_dl"}
-    for imported in ours:
-        assert any(f"{imported}.".startswith(f"{allowed}.") for allowed in ALLOWED[part]), f"{name} imports {imported}"
-        assert imported != "lit_dl.train" or name == "lit_dl.train"
+def test_every_room_has_its_row_and_no_row_is_without_a_room():
+    assert set(room_arrows(SOURCE)) == set(MAY_IMPORT)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_hydra_builds_objects_in_one_place_and_models_know_no_lightning(path):
-    name, imported = name_of(path), imports_of(path)
-    packages = {name.split(".")[0] for name in imported}
-    if name != "lit_dl.build":
-        assert "hydra.utils" not in imported
-    if name not in KNOW_HYDRA:
-        assert not packages & {"hydra", "omegaconf"}
-    if name.startswith(KNOW_NO_LIGHTNING):
-        assert "lightning" not in packages
-    if name in WITHOUT_TORCH or ".report" in name:
-        assert not packages & {"torch", "lightning"}
+def test_nobody_imports_a_command():
+    assert not {
+        f"{room} imports {below}"
+        for room, arrows in room_arrows(SOURCE).items()
+        for below in arrows & {"train", "export", "hardware.__main__", "report.__main__"}
+    }
+
+
+def test_the_house_has_no_circle_and_nine_floors_at_most():
+    assert max(floors_of(room_arrows(SOURCE)).values()) <= MOST_FLOORS
+    floors_of(module_arrows(SOURCE))  # raises where modules import each other in a circle
+
+
+def test_no_file_is_longer_than_one_can_read_at_a_time():
+    files = [*MODULES.values(), *(ROOT / "benchmarks").glob("*.py")]
+    long = {str(path): lines for path in files if (lines := len(path.read_text().splitlines())) > MOST_LINES}
+    assert not long
+
+
+def test_only_the_upper_rooms_know_hydra_and_one_place_builds_objects():
+    knowing = {room_of(module) for module in MODULES if packages(module) & {"hydra", "omegaconf"}}
+    assert knowing <= KNOW_HYDRA
+    building = {module for module in MODULES if "hydra.utils" in imports_of(MODULES[module], MODULES)}
+    assert building == {"lit_dl.run.objects"}
+
+
+def test_diagnostics_and_models_know_no_lightning():
+    assert not {m for m in MODULES if room_of(m) in WITHOUT_LIGHTNING and packages(m) & {"lightning", "torchmetrics"}}
+
+
+@pytest.mark.run
+def test_what_answers_at_once_imports_no_torch():
+    modules = [module for module in MODULES if room_of(module) in ANSWER_AT_ONCE]
+    assert not imported_by(modules) & {"torch", "lightning", "optuna", "sklearn"}
+    assert not imported_by(["lit_dl.train", "lit_dl.export"]) & {"torch", "lightning", "numpy", "matplotlib"}
 
 
 def test_there_is_no_utils():
-    assert not [path for path in MODULES if "util" in path.stem]
+    assert not [module for module in MODULES if "util" in module]
+
+
+def test_every_package_is_in_the_wheel():
+    listed = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"])
+    found = {module for module, path in MODULES.items() if path.name == "__init__.py"}
+    assert found | {"lit_dl.conf", "hydra_plugins._lit_dl"} == listed

@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from runs import events
+from tests.runs import COMPARISONS, events
 
 from lit_dl.models import MLP
 
@@ -20,7 +20,8 @@ pytestmark = pytest.mark.slow
 def compared(command):
     """Run an experiment; gives its jobs by the value of what it compares."""
 
-    def run(experiment: str, factor: str) -> dict[str, list[dict[str, str]]]:
+    def run(experiment: str) -> dict[str, list[dict[str, str]]]:
+        factor = COMPARISONS[experiment]
         started = time.perf_counter()
         assert command(f"experiment={experiment}", "trainer.accelerator=cpu").code == 0
         assert time.perf_counter() - started < 180  # three minutes, beside another test on the other core
@@ -43,7 +44,7 @@ def findings(jobs: list[dict[str, str]]) -> list[set[str]]:
 
 
 def test_optimizers(compared):
-    jobs = compared("optimizers", "optimizer")
+    jobs = compared("optimizers")
     losses = {name: mean(group, "train/loss") for name, group in jobs.items()}
     assert max(losses, key=losses.get) == "bgd"
     adaptive = ("adam", "adagrad", "rmsprop")
@@ -53,7 +54,7 @@ def test_optimizers(compared):
 
 
 def test_activations(compared):
-    jobs = compared("activations", "activation")
+    jobs = compared("activations")
     accuracies = {name: mean(group, "val/acc") for name, group in jobs.items()}
     assert min(accuracies, key=accuracies.get) == "sigmoid"
     assert all("vanishing_gradients" in kinds for kinds in findings(jobs["sigmoid"]))
@@ -61,7 +62,7 @@ def test_activations(compared):
 
 
 def test_each_cure_shrinks_the_gap_of_the_net_that_overfits(compared):
-    jobs = compared("five_cures", "experiment")
+    jobs = compared("five_cures")
     gaps = {name: mean(group, "train_eval/acc") - mean(group, "val/acc") for name, group in jobs.items()}
     sick = gaps.pop("overfitting")
     assert len(gaps) == 7
@@ -70,13 +71,13 @@ def test_each_cure_shrinks_the_gap_of_the_net_that_overfits(compared):
 
 
 def test_squared_error_of_probabilities_stays_behind_cross_entropy_and_that_of_outputs_does_not(compared):
-    accuracies = {name: mean(group, "val/acc") for name, group in compared("losses", "loss").items()}
+    accuracies = {name: mean(group, "val/acc") for name, group in compared("losses").items()}
     assert accuracies["brier"] < accuracies["cross_entropy"] - 0.3
     assert accuracies["mse"] == pytest.approx(accuracies["cross_entropy"], abs=0.05)
 
 
 def test_dropout(compared):
-    jobs = compared("dropout", "dropout")
+    jobs = compared("dropout")
     gaps = {rate: mean(group, "val/loss") - mean(group, "train/loss") for rate, group in jobs.items()}
     assert all(gaps["0"] > gaps[rate] for rate in ("0.4", "0.6", "0.8"))
     assert mean(jobs["0"], "train/acc") == 1.0
@@ -84,7 +85,7 @@ def test_dropout(compared):
 
 
 def test_batch_sizes(compared):
-    jobs = compared("batch_sizes", "data.batch_size")
+    jobs = compared("batch_sizes")
     accuracies = [mean(jobs[size], "val/acc") for size in ("1", "8", "64", "full")]
     assert accuracies == sorted(accuracies, reverse=True)
     seconds = [mean(jobs[size], "seconds") for size in ("1", "8", "64", "full")]
@@ -92,7 +93,7 @@ def test_batch_sizes(compared):
 
 
 def test_wide_or_deep(compared):
-    jobs = compared("wide_or_deep", "model.hidden")
+    jobs = compared("wide_or_deep")
     accuracies = {hidden: mean(group, "val/acc") for hidden, group in jobs.items()}
     deepest = max(accuracies, key=len)
     assert min(accuracies, key=accuracies.get) == deepest
@@ -102,7 +103,7 @@ def test_wide_or_deep(compared):
 
 
 def test_learning_rates(compared):
-    jobs = compared("learning_rates", "optimizer.lr")
+    jobs = compared("learning_rates")
     assert all("learning_rate_too_low" in kinds for kinds in findings(jobs["0.0001"]))
     assert all("learning_rate_too_high" in kinds for kinds in findings(jobs["10"]))
     well = {lr: mean(group, "val/acc") for lr, group in jobs.items() if all(job["val/acc"] for job in group)}
@@ -110,14 +111,14 @@ def test_learning_rates(compared):
 
 
 def test_training_set_size(compared):
-    jobs = compared("training_set_size", "data.train_size")
+    jobs = compared("training_set_size")
     assert all(mean(group, "train/acc") == 1.0 for group in jobs.values())
     rising = [mean(jobs[size], "val/acc") for size in ("25", "50", "100", "200", "1350")]
     assert rising == sorted(rising)
 
 
 def test_inside_optimizers(compared):
-    compared("inside_optimizers", "optimizer")
+    compared("inside_optimizers")
     folders = {
         path.parent.name.partition("optimizer=")[2]: path.parent for path in Path("outputs").rglob("metrics.json")
     }
@@ -147,7 +148,7 @@ def test_inside_optimizers(compared):
 
 def test_lenet_or_alexnet(compared, mnist_root, monkeypatch):
     monkeypatch.setenv("LIT_DL_DATA_DIR", str(mnist_root))
-    jobs = compared("lenet_or_alexnet", "model")
+    jobs = compared("lenet_or_alexnet")
     nets = {
         (model, activation): [job for job in group if job["activation"] == activation]
         for model, group in jobs.items()

@@ -4,43 +4,104 @@ import re
 import shlex
 import time
 from pathlib import Path
+from typing import NamedTuple
 
-import lit_dl.conf
 import pytest
+from tests.runs import COMPARISONS, choices
+
+from lit_dl.hardware.__main__ import main as measure
 
 PAGE = Path(__file__).parents[1] / "docs" / "course.md"
-MINUTES = {"two minutes": 2, "three minutes": 3}  # what a line may say; otherwise it is one
+MINUTES = {"two minutes": 2, "three minutes": 3}  # what a section may say before its command; otherwise it is one
 NEEDS_FILES = re.compile(r"[A-Z_]{4,}|data=fashion_mnist")  # a placeholder, or what is not on this machine
 
 
-def commands() -> list[tuple[str, float]]:
-    """The training commands of the page, and how many minutes each may take; less those that test_comparisons runs."""
-    found = []
-    elsewhere = re.findall(r'compared\("(\w+)"', Path(__file__).with_name("test_comparisons.py").read_text())
-    for line in PAGE.read_text(encoding="utf-8").splitlines():
-        for command in re.findall(r"`python -m lit_dl\.train ([^`]*)`", line):
-            if not NEEDS_FILES.search(command) and command.removeprefix("experiment=") not in elsewhere:
-                found.append((command, next((n for words, n in MINUTES.items() if words in line), 1)))
+class Command(NamedTuple):
+    program: str  # the module of lit_dl
+    arguments: str
+    minutes: float  # that it may take
+
+
+def commands_of(page: str) -> list[Command]:
+    """The commands of a page: in a table between backticks, elsewhere on a line of their own in a block of shell."""
+    found, said, in_shell = [], "", False
+    for line in page.splitlines():
+        if line.startswith("```"):
+            in_shell = line == "```sh"
+            continue
+        if not in_shell and line.startswith(("#", "|")):  # a section or a row, which says what its own commands take
+            said = ""
+        said += f" {line}"
+        minutes = next((n for words, n in MINUTES.items() if words in said), 1)
+        typed = [line] if in_shell else re.findall(r"`([^`]*)`", line) if line.startswith("|") else []
+        for match in filter(None, (re.fullmatch(r"python -m lit_dl\.(\w+) ?(.*)", words) for words in typed)):
+            found.append(Command(*match.groups(), minutes))
     return found
+
+
+def to_run() -> list[Command]:
+    """Those that train or measure, less those that test_comparisons runs."""
+    return [
+        command
+        for command in commands_of(PAGE.read_text(encoding="utf-8"))
+        if command.program in ("train", "hardware")
+        and not NEEDS_FILES.search(command.arguments)
+        and command.arguments.removeprefix("experiment=") not in COMPARISONS
+    ]
+
+
+def test_commands_are_found_in_tables_and_in_blocks_with_what_they_may_take():
+    page = """
+# Course
+| a row | `python -m lit_dl.train experiment=one` | two minutes |
+| another | `python -m lit_dl.train experiment=two` | and `seed=1` |
+## Section
+It takes three minutes.
+```sh
+python -m lit_dl.train data=digits 'model.hidden=[8]'
+```
+In the text `python -m lit_dl.train experiment=three` is no command of the course.
+## Another
+```python
+python -m lit_dl.train experiment=four
+```
+```sh
+python -m lit_dl.hardware memory
+```
+"""
+    assert commands_of(page) == [
+        ("train", "experiment=one", 2), ("train", "experiment=two", 1), ("train", "data=digits 'model.hidden=[8]'", 3),
+        ("hardware", "memory", 1),
+    ]  # fmt: skip
+
+
+def test_the_page_has_commands():
+    assert len(to_run()) > 40
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")  # torch's compiler calls deprecated parts of torch
-@pytest.mark.parametrize(("arguments", "minutes"), commands(), ids=[arguments for arguments, _ in commands()])
-def test_a_command_of_the_course_works_within_its_time(command, mnist_root, monkeypatch, arguments, minutes):
+@pytest.mark.parametrize("asked", to_run(), ids=lambda asked: f"{asked.program} {asked.arguments}")
+def test_a_command_of_the_course_works_within_its_time(command, mnist_root, monkeypatch, asked):
     monkeypatch.setenv("LIT_DL_DATA_DIR", str(mnist_root))
     begun = time.monotonic()
-    result = command(*shlex.split(arguments))
-    assert result.code == 0, result.err
+    arguments = shlex.split(asked.arguments)
+    if asked.program == "hardware":
+        assert measure(arguments) == 0
+    else:
+        result = command(*arguments)
+        assert result.code == 0, result.err
     # The page says what it takes on two cores; here another test has one of them, so that it may take twice as long.
-    assert time.monotonic() - begun < 2 * 60 * minutes
+    assert time.monotonic() - begun < 2 * 60 * asked.minutes
 
 
-def test_every_experiment_has_its_line():
+def test_every_experiment_has_its_place():
     page = PAGE.read_text(encoding="utf-8")
-    names = {path.stem for path in (Path(lit_dl.conf.__file__).parent / "experiment").glob("*.yaml")}
-    told = set(re.findall(r"experiment=(\w+)", page))
-    assert {name.removesuffix("_cured") for name in names} == {name.removesuffix("_cured") for name in told}
+    measured = re.findall(r"lit_dl\.hardware (\w+)", page)
+    told = {*re.findall(r"experiment=(\w+)", page), *measured}
+    assert {name.removesuffix("_cured") for name in choices("experiment")} == {
+        name.removesuffix("_cured") for name in told
+    }
 
 
 def test_its_pictures_are_there():

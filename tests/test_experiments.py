@@ -4,11 +4,12 @@ import os
 import subprocess
 
 import pytest
-from runs import PROGRAM, steps_and_values
+from tests.runs import PROGRAM, kinds, steps_and_values
 
 from lit_dl import records
+from lit_dl.records.finding import as_overrides
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.run]
 
 SICK = {
     "vanishing_gradients": "vanishing_gradients",
@@ -30,8 +31,10 @@ OTHERS = {
 }
 
 
-def kinds(record) -> set[str]:
-    return {finding["kind"] for finding in record.diagnosis}
+def advice_on(kind, record) -> list[str]:
+    """The overrides that are advised against the one finding of a kind."""
+    (finding,) = [finding for finding in record.diagnosis if finding.kind == kind]
+    return as_overrides(finding.advice).split()
 
 
 def first_over_last(folder) -> list[float]:
@@ -44,8 +47,7 @@ def first_over_last(folder) -> list[float]:
 def test_a_sick_run_is_found_out_and_what_is_advised_cures_it(command, name):
     sick = command(f"experiment={name}", "trainer.accelerator=cpu").record
     assert SICK[name] in kinds(sick)
-    (advice,) = {finding["advice"] for finding in sick.diagnosis if finding["kind"] == SICK[name]}
-    cured = command(f"experiment={name}", *advice.split(), "trainer.accelerator=cpu").record
+    cured = command(f"experiment={name}", *advice_on(SICK[name], sick), "trainer.accelerator=cpu").record
     assert SICK[name] not in kinds(cured)
     assert cured.status in ("completed", "early_stopped")
 
@@ -54,8 +56,7 @@ def test_a_sick_run_is_found_out_and_what_is_advised_cures_it(command, name):
 def test_the_advice_is_true_where_there_is_no_experiment_too(command, name):
     sick = command(*OTHERS[name]).record
     assert name in kinds(sick)
-    (advice,) = {finding["advice"] for finding in sick.diagnosis if finding["kind"] == name}
-    changed = {override.partition("=")[0]: override for override in (*OTHERS[name], *advice.split())}
+    changed = {override.partition("=")[0]: override for override in (*OTHERS[name], *advice_on(name, sick))}
     if "init=he" in changed.values():
         del changed["init.val"]  # of the initialisation before
     assert not {name, "diverged"} & kinds(command(*changed.values()).record)
@@ -86,10 +87,10 @@ def test_under_ddp_a_divergence_is_found_too(tmp_path):
     subprocess.run(
         [*PROGRAM, "experiment=exploding_gradients", *ddp], cwd=tmp_path, check=True, env=environment, timeout=120
     )
-    record = records.read(next(tmp_path.rglob("metrics.json")).parent)
+    record = records.read_run(next(tmp_path.rglob("metrics.json")).parent)
     assert record.status == "diverged"
     assert {"diverged", "exploding_gradients"} <= kinds(record)
-    assert record.diagnosis[0]["since_step"] == 4  # as on one device
+    assert record.diagnosis[0].since_step == 4  # as on one device
 
 
 # Rates that are usual for each optimizer.

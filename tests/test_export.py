@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from runs import QUICK
+from tests.runs import PLAIN
 
 from lit_dl import records
 from lit_dl.export import NEEDED, main
@@ -12,7 +12,7 @@ from lit_dl.models import CNN, MLP
 @pytest.fixture
 def run(command):
     """The folder of a finished run."""
-    return command(*QUICK, "model.hidden=[30]", "model.norm=batch", "dropout=0.5").folder
+    return command(*PLAIN, "model.hidden=[30]", "model.norm=batch", "dropout=0.5").folder
 
 
 def test_without_the_extra_it_says_how_to_install_it(run, monkeypatch, capfd):
@@ -63,7 +63,7 @@ def test_the_file_gives_what_the_checkpoint_gives_for_any_batch(run, checkpoint,
 @pytest.mark.slow
 def test_a_convolutional_net_goes_out_too_and_a_wrong_file_is_not_kept(command, monkeypatch, capfd):
     needs_the_extra()
-    folder = command(*QUICK, "model=cnn").folder
+    folder = command(*PLAIN, "model=cnn").folder
     assert main([str(folder)]) == 0
     assert (folder / "network.onnx").is_file()
     (folder / "network.onnx").unlink()

@@ -5,11 +5,11 @@ import subprocess
 import time
 
 import pytest
-from runs import PROGRAM
+from tests.runs import PROGRAM, kinds
 
 from lit_dl import records
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.run]
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_the_quick_start_is_quick_and_right(tmp_path):
     subprocess.run([*PROGRAM, "data=digits"], cwd=tmp_path, check=True, capture_output=True)
     assert time.monotonic() - begun < 40
     folder = next(tmp_path.rglob("metrics.json")).parent
-    assert records.read(folder).metrics["test/acc"] >= 0.95
+    assert records.read_run(folder).metrics["test/acc"] >= 0.95
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--cfg", "job"], ["optimizer.lrr=1"], ["optimizer=admm"]])
@@ -64,7 +64,7 @@ def test_the_command_of_the_readme_works_as_written(tmp_path, mnist):
     command = [*PROGRAM, "optimizer=rmsprop", "model=cnn", "trainer.accelerator=cpu"]
     subprocess.run([*command, "trainer.max_epochs=2"], cwd=tmp_path, check=True, capture_output=True)
     folder = next(tmp_path.rglob("metrics.json")).parent
-    assert records.read(folder).status == "completed"
+    assert records.read_run(folder).status == "completed"
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
@@ -84,4 +84,4 @@ def test_a_compiled_network_trains_and_its_checkpoint_fits_one_that_is_not(comma
 def test_lenet_and_alexnet_reach_what_the_heads_of_their_experiments_claim(command, mnist, experiment, accuracy):
     record = command(f"experiment={experiment}", "trainer.accelerator=cpu").record
     assert record.metrics["test/acc"] >= accuracy
-    assert {finding["kind"] for finding in record.diagnosis} == {"healthy"}
+    assert kinds(record) == {"healthy"}

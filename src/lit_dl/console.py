@@ -4,26 +4,30 @@ import logging
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from lit_dl.records import Record
+from lit_dl.metrics import TITLES
+from lit_dl.records import Advice, Finding, RunRecord
 
 log = logging.getLogger("lit_dl")
 log.addHandler(logging.NullHandler())  # until Hydra sets up train.log, a message is for the terminal alone
 console = Console(highlight=False)
 error_console = Console(stderr=True, highlight=False)
 
-COLOURS = {"completed": "green", "early_stopped": "green", "diverged": "red", "interrupted": "yellow", "failed": "red"}
-
-TITLES = {"loss": "loss", "acc": "accuracy", "mae": "MAE", "r2": "R²"}  # of metrics, in this order
+STATUS_COLOURS = {
+    "completed": "green",
+    "early_stopped": "green",
+    "diverged": "red",
+    "interrupted": "yellow",
+    "failed": "red",
+}
 
 _only_logged = False  # in a job of a sweep
 
@@ -48,9 +52,9 @@ def say(content: RenderableType, style: str | None = None, wraps: bool = False) 
     """
     if not _only_logged:
         console.print(content, style=style, markup=False, soft_wrap=not wraps)
-    plain = Console(file=StringIO(), width=120, color_system=None)
-    plain.print(content)
-    for line in plain.file.getvalue().splitlines():  # type: ignore[attr-defined]  # it is the StringIO above
+    text = StringIO()
+    Console(file=text, width=120, color_system=None).print(content)
+    for line in text.getvalue().splitlines():
         log.info(line.rstrip())
 
 
@@ -86,7 +90,7 @@ def start_block(facts: Mapping[str, str], layers: Sequence[LayerRow]) -> Group:
     return Group(*head, "", table, "")
 
 
-def result_block(record: Record, folder: Path, tested: str) -> Group:
+def result_block(record: RunRecord, folder: Path, tested: str) -> Group:
     """The metrics of each part, the status with its reason, and where to look next.
 
     Args:
@@ -107,7 +111,7 @@ def result_block(record: Record, folder: Path, tested: str) -> Group:
             values = [_decimals(record.metrics, f"{part}/{name}") for name in shown]
             table.add_row(Text(label, style="bold"), *values)
     status = Text.assemble(
-        (record.status.replace("_", " "), f"bold {COLOURS[record.status]}"), f": {record.stop_reason}"
+        (record.status.replace("_", " "), f"bold {STATUS_COLOURS[record.status]}"), f": {record.stop_reason}"
     )
     effort = f"{record.epochs} epochs, {record.steps:,} steps, {record.seconds:.1f} s"
     path = relative(folder)
@@ -122,11 +126,11 @@ def result_block(record: Record, folder: Path, tested: str) -> Group:
     )
 
 
-def job_line(number: str, name: str, record: Record, metric: str, seconds_left: float) -> None:
+def job_line(number: str, name: str, record: RunRecord, metric: str, seconds_left: float) -> None:
     """Print how a job of a sweep ended: its message at once if it failed, and what the whole will still take."""
     value = record.metrics.get(metric)
-    kinds = ", ".join(finding["kind"].replace("_", " ") for finding in record.diagnosis)
-    style = COLOURS[record.status]
+    kinds = ", ".join(finding.title for finding in record.diagnosis)
+    style = STATUS_COLOURS[record.status]
     parts: list[str | tuple[str, str]] = [
         (f"{number:<14}", "dim"),
         f"{name}  ",
@@ -154,12 +158,15 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def diagnosis_block(findings: Sequence[Mapping[str, Any]], share: float | None) -> Group:
+def diagnosis_block(
+    findings: Sequence[Finding], share: float | None, wording: Callable[[Sequence[Advice]], str]
+) -> Group:
     """What was found in a training, and what looking for it took.
 
     Args:
-        findings: as in metrics.json.
+        findings: in the order in which they became certain.
         share: of the training time, that the diagnostics took.
+        wording: puts advice into words.
     """
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("finding", no_wrap=True)
@@ -167,9 +174,10 @@ def diagnosis_block(findings: Sequence[Mapping[str, Any]], share: float | None) 
     table.add_column("evidence")
     table.add_column("try", no_wrap=True)
     for finding in findings:
-        kind, advice = finding["kind"].replace("_", " "), finding["advice"].replace(" ", "\n")
-        style = "bold green" if kind == "healthy" else "bold yellow"
-        table.add_row(Text(kind, style=style), f"{finding['since_step']:,}", Text(finding["message"]), Text(advice))
+        advice = "\n".join(wording([each]) for each in finding.advice)
+        style = "bold green" if finding.kind == "healthy" else "bold yellow"
+        title = Text(finding.title, style=style)
+        table.add_row(title, f"{finding.since_step:,}", Text(finding.message), Text(advice))
     nothing = Text("diagnosis: nothing found; too few logged steps, or too little learnt, to call it healthy")
     lines: list[RenderableType] = ["", table if findings else nothing]
     if share is not None:

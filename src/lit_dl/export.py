@@ -8,7 +8,7 @@ import argparse
 import logging
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import OmegaConf
 
 from lit_dl import records
-from lit_dl.checks import CommandError, how_to_install
 from lit_dl.console import relative, say, say_error
+from lit_dl.errors import CommandError, how_to_install
 
 if TYPE_CHECKING:
     from torch import nn
@@ -97,7 +97,7 @@ def load(folder: Path, checkpoint: Path) -> "tuple[nn.Module, tuple[int, ...], b
     """
     import torch
 
-    from lit_dl.build import build_network
+    from lit_dl.run.objects import build_network
 
     data, network = build_network(OmegaConf.load(folder / records.HYDRA_FOLDER / "config.yaml"))  # type: ignore[arg-type]
     if not data.out_features:
@@ -179,18 +179,16 @@ def _check(differences: dict[int, float]) -> None:
 def _seconds(network: "nn.Module", file: Path, in_shape: Sequence[int]) -> dict[str, float]:
     """For one sample, by each runtime, on one thread of the CPU."""
     import torch
+    from torch.utils.benchmark import Timer
 
-    from lit_dl.machines.hardware import seconds_per_call
+    session, inputs = _session(file), torch.zeros(1, *in_shape)
+    feed = {"inputs": inputs.numpy()}
 
-    session, inputs, cpu = _session(file), torch.zeros(1, *in_shape), torch.device("cpu")
-    feed, threads = {"inputs": inputs.numpy()}, torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with torch.inference_mode():
-            own = seconds_per_call(lambda: network(inputs), cpu)
-        return {"torch": own, "ONNX Runtime": seconds_per_call(lambda: session.run(None, feed), cpu)}
-    finally:
-        torch.set_num_threads(threads)
+    def seconds(call: Callable[[], object]) -> float:
+        return float(Timer("call()", globals={"call": call}).blocked_autorange().median)  # on one thread by default
+
+    with torch.inference_mode():
+        return {"torch": seconds(lambda: network(inputs)), "ONNX Runtime": seconds(lambda: session.run(None, feed))}
 
 
 if __name__ == "__main__":

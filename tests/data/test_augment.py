@@ -6,11 +6,11 @@ import pytest
 import torch
 from lightning.pytorch import Callback, Trainer
 
-from lit_dl.data import Digits, KFold, Spiral
+from lit_dl.data import Digits, KFold, Spiral, augment
 from lit_dl.data.augment import move
 from lit_dl.data.batches import Batches
 from lit_dl.models import MLP
-from lit_dl.task import Classifier
+from lit_dl.tasks.supervised import Classifier
 
 BLACK = torch.zeros(1, 1, 1, 1)
 
@@ -96,13 +96,14 @@ def test_what_comes_in_at_the_borders_is_the_black_of_the_raw_images():
     assert ready(shift=1, normalize=False).background.item() == 0
 
 
-def test_rotations_go_up_to_the_most_either_way():
-    data = ready(rotate=20.0)
-    source = data.train_dataloader().dataset
-    source[torch.arange(2)]
-    assert -20 <= source._degrees.min() < -19
-    assert 19 < source._degrees.max() <= 20
-    assert source._shifts.abs().max() == 0
+def test_rotations_go_up_to_the_most_either_way(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(augment, "move", lambda images, *amounts: drawn.append(amounts) or images)
+    inputs_of(ready(rotate=20.0), 0)
+    shifts, degrees, _ = (torch.cat(parts) for parts in zip(*drawn, strict=True))
+    assert -20 <= degrees.min() < -19
+    assert 19 < degrees.max() <= 20
+    assert shifts.abs().max() == 0
 
 
 def test_validation_and_test_images_stay():
@@ -189,9 +190,9 @@ def test_folds_are_moved_too_in_the_training_part_alone():
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (lambda: Digits(shift=-1), "shift is -1"),
+        (lambda: Digits(shift=-1), r"shift is -1; it must be a whole number from 0 up \(pixels\)"),
         (lambda: Digits(shift=True), "shift is True"),
-        (lambda: Digits(rotate=-1), "rotate is -1; it must be a number from 0 to 180"),
+        (lambda: Digits(rotate=-1), r"rotate is -1; it must be a number from 0 to 180 \(degrees\)"),
         (lambda: Digits(rotate=math.nan), "rotate is nan"),
         (lambda: Digits(shift=8), r"shift is 8 .* digits has shape \(1, 8, 8\)"),
         (lambda: Spiral(rotate=5), r"rotate is 5, but a sample of spiral has shape \(2,\): only images"),

@@ -1,10 +1,12 @@
 """The split, the normalisation and the batches."""
 
+import re
+
 import pytest
 import torch
 from torch.utils.data import TensorDataset
 
-from lit_dl.data import Digits, Spiral
+from lit_dl.data import Digits, RandomRegression, Spiral
 from lit_dl.data.base import InMemoryData
 from lit_dl.data.batches import Batches
 
@@ -69,6 +71,33 @@ def test_label_noise_draws_so_many_labels_anew_and_leaves_the_test_set_alone():
     assert torch.equal(again.train_set.tensors[1], noisy.train_set.tensors[1])
 
 
+def test_label_noise_is_for_classes():
+    with pytest.raises(ValueError, match=r"label_noise is 0\.5, but regression has numbers, not classes"):
+        RandomRegression(label_noise=0.5).setup()
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("label_noise", 2, "label_noise is 2; it must be a number from 0 to 1"),
+        ("label_noise", -0.1, "label_noise is -0.1; it must be a number from 0 to 1"),
+        ("val_fraction", 1.0, "val_fraction is 1.0; it must lie between 0 and 1, both excluded"),
+        ("batch_size", 0, "batch_size is 0; it must be a whole number from 1 up, or full"),
+        ("train_size", 0, "train_size is 0; it must be a whole number from 1 up, or null for all"),
+        ("split_seed", -1, "split_seed is -1; it must be a whole number from 0 up"),
+        ("normalize", "no", "normalize is 'no'; it must be true or false"),
+    ],
+)
+def test_an_argument_out_of_range_is_named_with_what_it_must_be(option, value, words):
+    with pytest.raises(ValueError, match=f"^{re.escape(words)}$"):
+        Ramp(**{option: value})
+
+
+def test_more_training_samples_than_there_are_is_said_with_the_numbers():
+    with pytest.raises(ValueError, match=r"train_size is 91, but ramp has 90 training samples \(100 less 10 for"):
+        Ramp(train_size=91).setup()
+
+
 def test_a_constant_channel_stays_finite():
     assert torch.equal(ready(Ramp()).train_set.tensors[0][:, 1], torch.zeros(90, 1, 2))
 
@@ -96,6 +125,14 @@ def test_a_loader_gives_each_training_sample_once_in_batches_of_the_size_asked_f
     seen = torch.cat([inputs[:, 0, 0, 0] for inputs, _ in batches])
     assert sorted(seen.tolist()) == sorted(data.split(torch.arange(100) % 2)[0].tolist())
     assert [len(labels) for _, labels in ready(Ramp(batch_size="full")).train_dataloader()] == [90]
+
+
+def test_for_an_evaluation_both_parts_come_in_order_and_unmoved():
+    data = ready(Digits(batch_size=7, shift=1))
+    parts = [list(loader) for loader in data.evaluation_dataloaders()]
+    for batches, samples in zip(parts, (data.val_set, data.train_set), strict=True):
+        for column, tensor in enumerate(samples.tensors):
+            assert torch.equal(torch.cat([batch[column] for batch in batches]), tensor)
 
 
 def test_labels_stay_with_their_inputs():

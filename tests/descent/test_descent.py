@@ -8,14 +8,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from hydra import compose, initialize_config_module
 from PIL import Image
-from runs import events, steps_and_values
-from test_conf import choices
+from tests.runs import choices, events, request, steps_and_values
 
 from lit_dl import records
-from lit_dl.build import build
 from lit_dl.descent.surfaces import himmelblau
+from lit_dl.run.build import build
 
 NOTES = {  # course notes: the point after the step, f before it
     0: (0.0010, 0.0010, 170.0),
@@ -62,7 +60,7 @@ def test_the_descent_is_that_of_a_loop_by_hand_to_the_bit(command):
     assert list(table) == [*range(0, 300, 30), 299]
     for step, row in table.items():
         assert row == tuple(float(f"{value:.8g}") for value in hand[step])
-    trajectory = records.read_course(result.folder).trajectory
+    trajectory = records.read_curves(result.folder).trajectory
     assert trajectory["surface"] == "himmelblau"
     assert trajectory["step"] == list(range(301))
     assert list(zip(trajectory["x"][1:], trajectory["y"][1:], trajectory["f"][:-1], strict=True)) == [
@@ -85,9 +83,7 @@ def test_the_descent_is_that_of_a_loop_by_hand_to_the_bit(command):
 
 @pytest.mark.parametrize("optimizer", choices("optimizer"))
 def test_every_optimizer_descends(optimizer, tmp_path):
-    with initialize_config_module("lit_dl.conf", version_base="1.3"):
-        cfg = compose("train", [*FEW, f"optimizer={optimizer}", "trainer.enable_progress_bar=false"])
-    run = build(cfg, tmp_path)
+    run = build(request(tmp_path, *FEW, f"optimizer={optimizer}", "trainer.enable_progress_bar=false"))
     run.trainer.fit(run.task, run.data)
     assert run.trainer.global_step == 50
     trajectory = run.task.trajectory()
@@ -97,7 +93,7 @@ def test_every_optimizer_descends(optimizer, tmp_path):
 
 def test_a_start_is_set_by_model_start(command):
     result = command(*FEW, "model.start=[-4,0]", "trainer.accumulate_grad_batches=2")
-    trajectory = records.read_course(result.folder).trajectory
+    trajectory = records.read_curves(result.folder).trajectory
     assert (trajectory["x"][0], trajectory["y"][0]) == (-4, 0)
     assert trajectory["step"] == list(range(51))
 
@@ -118,7 +114,7 @@ def test_a_resumed_descent_is_that_of_one_go_with_its_whole_trajectory(command):
     command("experiment=himmelblau", "logger=off", "data.steps=20", "trainer.max_steps=60", "hydra.run.dir=whole")
     command("experiment=himmelblau", "logger=off", "data.steps=20", "trainer.max_steps=40", "hydra.run.dir=half")
     assert command("resume=half", "trainer.max_steps=60").code == 0
-    trajectories = [records.read_course(command_folder).trajectory for command_folder in map(Path, ("whole", "half"))]
+    trajectories = [records.read_curves(command_folder).trajectory for command_folder in map(Path, ("whole", "half"))]
     assert len(trajectories[0]["step"]) == 61
     assert trajectories[0] == trajectories[1]
 
@@ -128,10 +124,9 @@ def test_too_large_a_rate_diverges_and_is_drawn_up_to_there(command):
     assert result.code == 0
     assert result.record.status == "diverged"
     finding = result.record.diagnosis[0]
-    assert finding["kind"] == "diverged"
-    assert finding["advice"] == "optimizer.lr=1e-02"
+    assert (finding.kind, finding.advice) == ("diverged", (records.Advice("lr", "1e-02"),))
     assert (result.folder / "path.png").is_file()
-    assert len(records.read_course(result.folder).trajectory["x"]) >= 3
+    assert len(records.read_curves(result.folder).trajectory["x"]) >= 3
     json.loads((result.folder / "curves.json").read_text())
 
 
@@ -194,7 +189,7 @@ def test_optimizers_race_to_the_minima_that_the_head_says(command):
     (sweep,) = Path("outputs/himmelblau_optimizers/multirun").iterdir()
     ends = {}
     for job in records.read_sweep(sweep).jobs:
-        trajectory = records.read_course(sweep / job).trajectory
+        trajectory = records.read_curves(sweep / job).trajectory
         ends[job.partition("=")[2]] = (round(trajectory["x"][-1], 2), round(trajectory["y"][-1], 2))
         assert (sweep / job / "path.gif").is_file()
     assert ends.pop("momentum") == (3.58, -1.85)
@@ -213,7 +208,7 @@ def test_eight_starting_points_end_two_by_two_in_the_four_minima(command):
     (sweep,) = Path("outputs/starting_points/multirun").iterdir()
     ends = []
     for job in records.read_sweep(sweep).jobs:
-        trajectory = records.read_course(sweep / job).trajectory
+        trajectory = records.read_curves(sweep / job).trajectory
         ends.append((round(trajectory["x"][-1], 2), round(trajectory["y"][-1], 2)))
     assert ends[:4] == [(3.0, 2.0), (-2.81, 3.13), (-3.78, -3.28), (3.58, -1.85)]
     assert ends[4:] == ends[:4]
@@ -222,4 +217,4 @@ def test_eight_starting_points_end_two_by_two_in_the_four_minima(command):
 
 
 def _trajectory(result):
-    return records.read_course(result.folder).trajectory
+    return records.read_curves(result.folder).trajectory

@@ -33,7 +33,7 @@ def test_a_thinned_trajectory_keeps_its_ends_and_its_form():
 
 
 def test_a_point_that_does_not_move_is_thinned_too():
-    still = Trajectory("saddle", np.arange(2001), *np.zeros((2, 2001)), np.full(2001, 0.25))
+    still = Trajectory("saddle", np.arange(2001), np.zeros(2001), np.zeros(2001), np.full(2001, 0.25))
     thin = still.thinned(1000)
     assert thin.step[[0, -1]].tolist() == [0, 2000]
     assert len(thin.step) <= 1000

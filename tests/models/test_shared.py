@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from lit_dl.diagnostics.activations import ForwardWatch
+from lit_dl.diagnostics.transfer import Transfer
 from lit_dl.models import SharedMLP, initialize
 from lit_dl.models.summary import layer_table
 
@@ -56,9 +57,11 @@ def test_the_monitor_sees_one_layer_and_an_activation_for_each_use():
     watch.begin(measuring=True)
     net(torch.randn(9, 6))
     watch.end()
-    numbers = [number.item() for number in watch.take()]
+    transfer = Transfer()
+    watch.send(transfer)
+    transfer.fetch()
     assert [layer.name for layer in watch.layers] == ["01_linear", "02_linear", "03_linear"]
-    names = [reading.name for reading in watch.read(iter(numbers))]
+    names = [each.name for each in watch.read()]
     assert names == ["01_relu", "02_relu", "02_relu_2", "02_relu_3", "02_relu_4"]
     watch.close()
 

@@ -6,15 +6,18 @@ from pathlib import Path
 
 import pytest
 import torch
-from runs import steps_and_values
+from lightning.pytorch import Trainer
+from tests.runs import steps_and_values
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, lr_scheduler
 
 from lit_dl import records
+from lit_dl.data import Spiral
+from lit_dl.layers import order_of_use
 from lit_dl.models import CNN, MLP
-from lit_dl.models.summary import order_of_use
 from lit_dl.optim.groups import Grouped
-from lit_dl.schedule import make_scheduler
+from lit_dl.optim.schedules import make_scheduler
+from lit_dl.tasks.supervised import Classifier
 
 
 class Backwards(nn.Module):
@@ -114,6 +117,48 @@ def test_what_cannot_be_grouped_is_named(recipe, options, words):
         Grouped(recipe, net, **options)(net.parameters())
 
 
+@pytest.mark.parametrize(
+    ("recipe", "options"),
+    [
+        (partial(SGD, lr=0.1, weight_decay=0.01), {"layer_lr_decay": 0.5, "decay_biases_and_norms": False}),
+        (partial(AdamW, lr=0.1), {}),
+    ],
+)
+def test_a_trial_has_the_groups_of_the_optimizer_and_keeps_nothing_of_the_network(recipe, options):
+    net = CNN((1, 8, 8), 10, [3, 4])
+    grouped = Grouped(recipe, net, **options)
+    trial, optimizer = grouped.on_trial(net.parameters()), grouped(net.parameters())
+    options_of = [sorted(str({**group, "params": None}) for group in each.param_groups) for each in (trial, optimizer)]
+    assert options_of[0] == options_of[1]
+    kept = {id(p) for group in trial.param_groups for p in group["params"]}
+    assert not kept & set(map(id, net.parameters()))
+    assert sum(p.numel() for group in trial.param_groups for p in group["params"]) == len(trial.param_groups)
+
+
+def test_a_trial_says_what_is_wrong_with_an_argument():
+    net = MLP((4,), 3, [5])
+    with pytest.raises(ValueError, match="Invalid learning rate: -1"):
+        Grouped(partial(SGD, lr=-1), net).on_trial(net.parameters())
+    with pytest.raises(ValueError, match="weight_decay, and Rprop has none"):
+        Grouped(torch.optim.Rprop, net, decay_biases_and_norms=False).on_trial(net.parameters())
+
+
+def test_a_fit_constructs_the_optimizer_once():
+    constructed = []
+
+    class Counted(SGD):
+        def __init__(self, params, **options) -> None:
+            constructed.append(list(params))
+            super().__init__(constructed[-1], **options)
+
+    net = MLP((2,), 3, [5])
+    task = Classifier(net, Grouped(partial(Counted, lr=0.1), net, layer_lr_decay=0.5))
+    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    Trainer(accelerator="cpu", max_epochs=2, enable_model_summary=False, **quiet).fit(task, Spiral(batch_size="full"))
+    assert len(constructed) == 1
+    assert {id(p) for group in constructed[0] for p in group["params"]} == set(map(id, net.parameters()))
+
+
 def grouped_sgd() -> torch.optim.Optimizer:
     net = MLP((4,), 3, [5, 5])
     return Grouped(partial(SGD, lr=1.0, momentum=0.9), net, layer_lr_decay=0.5)(net.parameters())
@@ -172,4 +217,4 @@ def test_the_command_logs_the_rate_of_each_layer_and_goes_on_with_an_optimizer_o
         assert steps_and_values(folder, f"lr/{name}") == (steps, pytest.approx([rate * factor for rate in base]))
     whole = command(*settings, "trainer.max_epochs=2").record
     assert command("--config-dir=conf", f"resume={folder}", "trainer.max_epochs=2").code == 0
-    assert records.read(folder).metrics == whole.metrics
+    assert records.read_run(folder).metrics == whole.metrics

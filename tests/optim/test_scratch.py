@@ -62,7 +62,7 @@ def test_what_a_twin_remembers_has_the_names_and_values_of_torchs(rule):
     ours, theirs, options = TWINS[rule]
     (_, mine), (_, torchs) = trained(partial(ours, **options)), trained(partial(theirs, **options))
     for p, q in zip(mine.param_groups[0]["params"], torchs.param_groups[0]["params"], strict=True):
-        for name in ours.remembers:
+        for name in ours.state_names:
             assert torch.allclose(mine.state[p][name], torchs.state[q][name], rtol=1e-9)
 
 
@@ -107,7 +107,7 @@ def test_a_sweep_over_an_optimizer_and_its_twin_has_a_folder_and_equal_results_f
     (sweep,) = Path("outputs").rglob("sweep.json")
     folders = sorted(path for path in sweep.parent.iterdir() if path.is_dir())
     assert [path.name for path in folders] == ["0_optimizer=adam", "1_optimizer=scratch-adam"]
-    torchs, twin = map(records.read, folders)
+    torchs, twin = map(records.read_run, folders)
     assert twin.metrics == pytest.approx(torchs.metrics, rel=1e-4)
     assert "scratch/adam" in (sweep.parent / "report.csv").read_text()
 
@@ -117,4 +117,4 @@ def test_a_run_with_a_twin_goes_on_from_its_checkpoint(command):
     folder = command(*settings, "trainer.max_epochs=1").folder
     whole = command(*settings, "trainer.max_epochs=2").record
     assert command(f"resume={folder}", "trainer.max_epochs=2").code == 0
-    assert records.read(folder).metrics == whole.metrics
+    assert records.read_run(folder).metrics == whole.metrics

@@ -8,7 +8,8 @@ import time
 from html.parser import HTMLParser
 
 import pytest
-from folders import make_run, make_sweep
+from rich.console import Console
+from tests.folders import make_run, make_sweep
 
 from lit_dl import records
 from lit_dl.report.__main__ import main
@@ -59,7 +60,7 @@ def test_the_page_needs_no_other_file_and_has_charts_tables_and_the_command(swee
     assert content.count("<svg") == 3
     for words in (
         "optimizers now", "Learning curves", "Final metric by factor", "Gradient flow", "0.7000 ± 0.1414",
-        "python -m lit_dl.train optimizer.lr=0.1 seed=2", "Not ended well", "3_lr=0.5_seed=2: failed, why",
+        "python -m lit_dl.train optimizer.lr=0.1 seed=2", "Failed or diverged", "3_lr=0.5_seed=2: failed, why",
     ):  # fmt: skip
         assert words in page.text
 
@@ -105,11 +106,8 @@ def test_a_place_that_cannot_be_written_is_said(sweep, tmp_path, capsys):
 
 
 def test_on_a_narrow_terminal_no_number_is_broken(tmp_path, monkeypatch, capsys):
-    from lit_dl.report import console
-
     sweep = make_sweep(tmp_path / "sweep", ACCURACIES)
-    monkeypatch.setattr(console, "_force_terminal", True)
-    monkeypatch.setattr(console, "_width", 48)
+    monkeypatch.setattr("lit_dl.report.console", Console(force_terminal=True, width=48, highlight=False))
     assert main([str(sweep)]) == 0
     lines = re.sub(r"\x1b\[\d*m", "", capsys.readouterr().out).splitlines()
     tables = lines[: next(number for number, line in enumerate(lines) if line.startswith("mean ±"))]
@@ -125,21 +123,27 @@ def test_runs_without_curves_gradients_or_metrics_have_a_report_too(tmp_path):
     assert "diverged, why" in (tmp_path / "report.html").read_text()
 
 
-def test_a_hundred_runs_are_compared_in_five_seconds_without_torch_or_lightning(tmp_path):
-    config = {f"key{number}": {"a": [1, 2, 3], "b": "text", "c": 0.5} for number in range(40)}  # as long as a real one
-    points = {name: [value / 100 for value in range(100)] for name in ("step", "epoch", "seconds", "val/acc",
-              "train/loss", "val/loss", "train/acc")}  # fmt: skip
-    for number in range(100):
-        course = records.Course(points, ["01", "02", "03"], [[-2.0] * 100] * 3, 100)
-        overrides = (f"lr={number % 10}", f"seed={number}")
-        make_run(
-            tmp_path / f"{number}", *overrides, course=course, metrics={"val/acc": number / 100},
-            config={**config, "lr": number % 10, "seed": number},
-        )  # fmt: skip
+@pytest.mark.run
+def test_a_report_imports_neither_torch_nor_lightning(sweep):
     program = (
         "import sys; from lit_dl.report.__main__ import main; code = main(sys.argv[1:]); "
         "assert not {'torch', 'lightning'} & set(sys.modules); sys.exit(code)"
     )
+    subprocess.run([sys.executable, "-c", program, str(sweep)], check=True, capture_output=True)
+
+
+@pytest.mark.slow
+def test_a_hundred_runs_are_compared_in_five_seconds(tmp_path):
+    config = {f"key{number}": {"a": [1, 2, 3], "b": "text", "c": 0.5} for number in range(40)}  # as long as a real one
+    points = {name: [value / 100 for value in range(100)] for name in ("step", "epoch", "seconds", "val/acc",
+              "train/loss", "val/loss", "train/acc")}  # fmt: skip
+    for number in range(100):
+        curves = records.CurvesRecord(points, ["01", "02", "03"], [[-2.0] * 100] * 3, 100)
+        overrides = (f"lr={number % 10}", f"seed={number}")
+        make_run(
+            tmp_path / f"{number}", *overrides, curves=curves, metrics={"val/acc": number / 100},
+            config={**config, "lr": number % 10, "seed": number},
+        )  # fmt: skip
     started = time.perf_counter()
-    subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True, capture_output=True)
+    subprocess.run([sys.executable, "-m", "lit_dl.report", str(tmp_path)], check=True, capture_output=True)
     assert time.perf_counter() - started < 5  # seconds, the time that is promised

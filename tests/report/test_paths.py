@@ -1,7 +1,7 @@
 """The paths of many runs in one picture."""
 
 import numpy as np
-from folders import make_run
+from tests.folders import make_run
 
 from lit_dl import records
 from lit_dl.descent.trajectories import Trajectory
@@ -13,9 +13,9 @@ from lit_dl.report.trajectories import trajectory_figures
 def test_of_many_paths_the_best_are_drawn_and_the_title_says_so(tmp_path):
     for number in range(12):
         path = Trajectory("valley", np.arange(3), np.array([3.0, 2, number]), np.ones(3), np.ones(3))
-        course = records.Course(trajectory=path.as_columns())
+        curves = records.CurvesRecord(trajectory=path.as_columns())
         make_run(
-            tmp_path / str(number), f"l1={number}", metrics={"train/loss": number}, config={"l1": number}, course=course
+            tmp_path / str(number), f"l1={number}", metrics={"train/loss": number}, config={"l1": number}, curves=curves
         )
     axes = trajectory_figures(compare(find([tmp_path]), "train/loss", 0.9))["Paths"].axes[0]
     assert axes.get_title() == "The best 10 of 12 paths"

@@ -1,7 +1,7 @@
 """Finding and reading run folders."""
 
 from filelock import FileLock
-from folders import make_run, make_sweep
+from tests.folders import make_run, make_sweep
 
 from lit_dl import records
 from lit_dl.report.runs import find

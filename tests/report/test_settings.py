@@ -1,7 +1,7 @@
 """Grouping, means and ranks, against numbers worked out by hand."""
 
 import pytest
-from folders import make_run, make_sweep
+from tests.folders import make_run, make_sweep
 
 from lit_dl.report.runs import find
 from lit_dl.report.settings import Mean, command_of, compare, mean_of, rows_of

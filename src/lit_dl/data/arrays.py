@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lit_dl.data.base import InMemoryData, Samples, check_fraction, hold_out
+from lit_dl.data.base import InMemoryData, Samples, hold_out
+from lit_dl.errors import check_fraction
 
 EXAMPLE = "np.savez('my.npz', x=x, y=y)"
 

@@ -1,17 +1,17 @@
 """What all data sets share: a pool, a test set apart, a split of the pool, and batches made by one gather."""
 
 import hashlib
-import math
 from abc import ABC, abstractmethod
-from typing import Literal, TypeGuard
+from typing import Literal
 
 import torch
-from lightning.pytorch import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from lit_dl.data.augment import Augmented
 from lit_dl.data.batches import Batches
+from lit_dl.data.module import DataModule
+from lit_dl.errors import check_bool, check_count, check_fraction, check_number
 
 Samples = tuple[Tensor, Tensor]
 """Inputs, (N, *in_shape), uint8 or float, and labels, (N,) int64, or targets, (N, num_targets) float."""
@@ -20,7 +20,7 @@ NOISE_SEED = 0  # which labels are wrong is the same whatever the other seeds
 EVALUATION_BATCH = 1000  # no gradients are kept, so larger than a training batch; 1,000 MNIST images take 3 MB
 
 
-class InMemoryData(LightningDataModule, ABC):
+class InMemoryData(DataModule, ABC):
     """A data set that fits in memory, split into a training, a validation and a test part.
 
     A subclass gives ``name``, ``in_shape``, the two loaders, and ``num_classes`` or, for regression, ``num_targets``.
@@ -45,11 +45,6 @@ class InMemoryData(LightningDataModule, ABC):
             does not go with the data.
     """
 
-    name: str
-    in_shape: tuple[int, ...]  # without the batch dimension, e.g. (1, 28, 28)
-    num_classes: int = 0  # of a classification
-    num_targets: int = 0  # values to predict for each sample, of a regression
-
     def __init__(
         self,
         *,
@@ -67,18 +62,15 @@ class InMemoryData(LightningDataModule, ABC):
         if batch_size != "full":
             check_count("batch_size", batch_size, ", or full")
         check_fraction("val_fraction", val_fraction)
-        if not is_number(label_noise) or not 0 <= label_noise <= 1:
-            raise ValueError(f"label_noise is {label_noise!r}; it must lie between 0 and 1")
+        check_number("label_noise", label_noise, least=0, most=1)
         if train_size is not None:
             check_count("train_size", train_size, ", or null for all")
         check_count("split_seed", split_seed, least=0)
         if split_seed >= 2**63:
             raise ValueError(f"split_seed is {split_seed}; torch takes seeds below 2**63")
-        if not isinstance(normalize, bool):
-            raise ValueError(f"normalize is {normalize!r}; it must be true or false")
+        check_bool("normalize", normalize)
         check_count("shift", shift, " (pixels)", least=0)
-        if not is_number(rotate) or not 0 <= rotate <= 180:
-            raise ValueError(f"rotate is {rotate!r}; it must be a number from 0 to 180 (degrees)")
+        check_number("rotate", rotate, least=0, most=180, unit=" (degrees)")
         self.batch_size = batch_size
         self.val_fraction = val_fraction
         self.train_size = train_size
@@ -92,17 +84,7 @@ class InMemoryData(LightningDataModule, ABC):
         self.val_set: TensorDataset | None = None
         self.test_set: TensorDataset | None = None
         self.background = torch.zeros(1)  # what 0 becomes by normalisation, (1, channels, 1, 1)
-        self.sha256 = ""  # of the raw training samples and labels, in the order of the split
-
-    @property
-    def out_features(self) -> int:
-        """Outputs that a network for this data has: one for each class or target."""
-        return self.num_classes or self.num_targets
-
-    @property
-    def class_names(self) -> list[str]:
-        """A name for each class; its number unless a subclass knows better."""
-        return [str(label) for label in range(self.num_classes)]
+        self.sha256 = ""  # made by setup()
 
     @abstractmethod
     def load_pool(self) -> Samples:
@@ -168,10 +150,10 @@ class InMemoryData(LightningDataModule, ABC):
         size = len(self.train_set) if self.batch_size == "full" else self.batch_size
         return self._loader(self.train_set, size, shuffle=True)
 
-    def train_eval_dataloader(self) -> DataLoader:
-        """The training part in order, to be evaluated as the others are."""
+    def evaluation_dataloaders(self) -> list[DataLoader]:
+        """The validation part and the training part, each in order, to be evaluated alike."""
         assert self.train_set is not None, "call setup() first"
-        return self._loader(self.train_set, EVALUATION_BATCH)
+        return [self.val_dataloader(), self._loader(self.train_set, EVALUATION_BATCH)]
 
     def val_dataloader(self) -> DataLoader:
         """The validation part in order."""
@@ -220,23 +202,6 @@ def hold_out(count: int, fraction: float, seed: int = 0) -> tuple[Tensor, Tensor
     held = min(max(1, round(fraction * count)), count - 1)
     order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
     return order[held:], order[:held]
-
-
-def check_count(name: str, value: object, alternative: str = "", least: int = 1) -> None:
-    """Raise a ValueError unless ``value`` is a whole number of at least ``least`` (True and False are none)."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise ValueError(f"{name} is {value!r}; it must be a whole number from {least} up{alternative}")
-
-
-def check_fraction(name: str, value: object) -> None:
-    """Raise a ValueError unless ``value`` is a number between 0 and 1, both excluded."""
-    if not is_number(value) or not 0 < value < 1:
-        raise ValueError(f"{name} is {value!r}; it must lie between 0 and 1, both excluded")
-
-
-def is_number(value: object) -> TypeGuard[float]:
-    """Whether ``value`` is a finite number (True and False are none)."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _as_float(inputs: Tensor) -> Tensor:

@@ -1,7 +1,6 @@
 """Fetching files from mirrors: verified, atomic, with limits on time, and safe for two runs that start together."""
 
 import hashlib
-import os
 import queue
 import threading
 import time
@@ -10,6 +9,8 @@ from pathlib import Path
 from urllib.request import Request, urlopen
 
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+from lit_dl.records import replacing
 
 ANSWER_SECONDS = 5.0  # for the first answer of any mirror; with the imports, a run without network ends within 15 s
 STALL_SECONDS = 15.0  # without a byte, after which the next mirror is tried
@@ -96,8 +97,7 @@ def _fetch_one(url: str, md5: str, target: Path, progress: Progress) -> None:
     task = progress.add_task(target.name, total=None)
     deadline = time.monotonic() + FILE_SECONDS
     digest = hashlib.md5(usedforsecurity=False)
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
+    with replacing(target) as part:
         with urlopen(url, timeout=STALL_SECONDS) as response, part.open("wb") as file:
             progress.update(task, total=response.length)
             while chunk := response.read(CHUNK):
@@ -106,10 +106,5 @@ def _fetch_one(url: str, md5: str, target: Path, progress: Progress) -> None:
                 progress.advance(task, len(chunk))
                 if time.monotonic() > deadline:
                     raise TimeoutError(f"not finished within {FILE_SECONDS:g} s")
-            file.flush()
-            os.fsync(file.fileno())
         if digest.hexdigest() != md5:
             raise ValueError(f"md5 expected {md5}, found {digest.hexdigest()}")
-        os.replace(part, target)
-    finally:
-        part.unlink(missing_ok=True)

@@ -14,7 +14,7 @@ from lit_dl.data.base import InMemoryData, Samples
 from lit_dl.data.download import fetch, md5_of
 
 LOCK_SECONDS = 900.0  # how long a run waits for another one's download
-NAMES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+FILE_NAMES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 
 
 class IDXFile(NamedTuple):
@@ -53,7 +53,7 @@ class IDXImages(InMemoryData):
     folder_name: str
     mirrors: Sequence[str]
     counts = (60_000, 10_000)  # images of the pool and of the test set
-    gz_md5: tuple[str, ...]  # of the four files, in the order of NAMES
+    gz_md5: tuple[str, ...]  # of the four files, in the order of FILE_NAMES
     plain_md5: tuple[str, ...] | None = None
     labels: tuple[str, ...] = tuple("0123456789")
 
@@ -97,8 +97,8 @@ class IDXImages(InMemoryData):
 
     def _files(self) -> list[IDXFile]:
         shapes = [shape for count in self.counts for shape in ((count, *self.in_shape[1:]), (count,))]
-        plain = self.plain_md5 or (None,) * len(NAMES)
-        return [IDXFile(*known) for known in zip(NAMES, shapes, self.gz_md5, plain, strict=True)]
+        plain = self.plain_md5 or (None,) * len(FILE_NAMES)
+        return [IDXFile(*known) for known in zip(FILE_NAMES, shapes, self.gz_md5, plain, strict=True)]
 
     def _needed(self) -> list[IDXFile]:
         return [file for file in self._files() if self._good_copy(file) is None]

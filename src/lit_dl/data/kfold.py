@@ -5,7 +5,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from lit_dl.data.base import InMemoryData, Samples, check_count
+from lit_dl.data.base import InMemoryData, Samples
+from lit_dl.errors import check_count
 
 
 class KFold(InMemoryData):

@@ -2,12 +2,11 @@
 
 from typing import Literal
 
-from lightning.pytorch import LightningDataModule
+from lit_dl.data.module import DataModule
+from lit_dl.errors import check_count
 
-from lit_dl.data.base import check_count
 
-
-class NoData(LightningDataModule):
+class NoData(DataModule):
     """Steps without samples: a training makes its steps, and there is nothing to validate or test with.
 
     Args:
@@ -19,11 +18,7 @@ class NoData(LightningDataModule):
     """
 
     name = "none"
-    in_shape: tuple[int, ...] = ()
-    num_classes = 0
-    num_targets = 0
-    out_features = 0
-    sha256 = ""  # of no samples
+    in_shape = ()
 
     def __init__(self, *, steps: int = 1000, batch_size: Literal["full"] = "full", shuffle_seed: int = 0) -> None:
         super().__init__()
@@ -35,10 +30,6 @@ class NoData(LightningDataModule):
 
     def setup(self, stage: str | None = None) -> None:
         """There is nothing to load."""
-
-    def sizes(self) -> dict[str, int]:
-        """Of no part."""
-        return {}
 
     def train_dataloader(self) -> range:
         """The numbers of an epoch's steps; nothing reads them."""

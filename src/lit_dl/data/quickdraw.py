@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lit_dl.data.base import InMemoryData, Samples, check_count, check_fraction, hold_out
+from lit_dl.data.base import InMemoryData, Samples, hold_out
+from lit_dl.errors import check_count, check_fraction
 
 SOURCE = "https://console.cloud.google.com/storage/browser/quickdraw_dataset/full/numpy_bitmap"
 PREFIX = "full_numpy_bitmap_"  # put before the name by a browser that downloads from there

@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lit_dl.data.base import InMemoryData, Samples, check_count, is_number
+from lit_dl.data.base import InMemoryData, Samples
+from lit_dl.errors import check_count, check_number
 
 MAP_SEED, POOL_SEED, TEST_SEED = 0, 1, 2  # the samples are the same whatever the other seeds
 
@@ -16,11 +17,12 @@ class RandomRegression(InMemoryData):
 
     x, of ``features`` entries, and e, of ``targets``, are drawn from the standard normal distribution, W once for all
     samples with variance 1 / ``features``, so that each entry of x W has variance 1: of the targets' variance,
-    signal^2 / (signal^2 + noise^2) can be predicted. The defaults are the data of the course notes, in which targets
-    have nothing to do with inputs: a net can learn them by heart alone. The test set is another draw of the same size.
+    signal^2 / (signal^2 + noise^2) can be predicted. The defaults are the data of the course that lit_dl follows, in
+    which targets have nothing to do with inputs: a net can only memorise them. The test set is another draw of the same
+    size.
 
     Args:
-        samples: size of the pool, from 2 up; the default leaves the 64 of the notes for training.
+        samples: size of the pool, from 2 up; the default leaves the 64 of that course for training.
         features, targets: entries of an input and of a target, from 1 up.
         signal: weight of what can be predicted.
         noise: standard deviation of what cannot.
@@ -48,8 +50,7 @@ class RandomRegression(InMemoryData):
         check_count("features", features)
         check_count("targets", targets)
         for argument, value in (("signal", signal), ("noise", noise)):
-            if not is_number(value) or value < 0:
-                raise ValueError(f"{argument} is {value!r}; it must be a number from 0 up")
+            check_number(argument, value, least=0)
         self.samples = samples
         self.in_shape = (features,)
         self.num_targets = targets

@@ -5,7 +5,8 @@ from typing import Any
 
 import torch
 
-from lit_dl.data.base import InMemoryData, Samples, check_count, is_number
+from lit_dl.data.base import InMemoryData, Samples
+from lit_dl.errors import check_count, check_number, is_number
 
 POOL_SEED, TEST_SEED = 0, 1  # the points are the same whatever the other seeds
 
@@ -14,8 +15,8 @@ class Spiral(InMemoryData):
     """Points on ``classes`` noisy spiral arms.
 
     Point k of n of class c (of C) has radius t = k / (n - 1), from 0 to 1, and angle 2 pi (c / C + turns t) plus
-    normal noise; it lies at (t sin(angle), t cos(angle)). With turns = 2 / C this is the data of the course notes,
-    after the CS231n lecture notes. The test set has as many points, with other noise.
+    normal noise; it lies at (t sin(angle), t cos(angle)). With turns = 2 / C this is the data of the course that lit_dl
+    follows, after CS231n's lecture notes. The test set has as many points, with other noise.
 
     Args:
         classes: number of arms, from 2 up.
@@ -37,8 +38,7 @@ class Spiral(InMemoryData):
         super().__init__(**options)
         check_count("classes", classes, least=2)
         check_count("points", points, least=2)
-        if not is_number(noise) or noise < 0:
-            raise ValueError(f"noise is {noise!r}; it must be a number from 0 up (radians)")
+        check_number("noise", noise, least=0, unit=" (radians)")
         if turns is not None and not is_number(turns):
             raise ValueError(f"turns is {turns!r}; it must be a number, or null for 2 / classes")
         self.num_classes = classes

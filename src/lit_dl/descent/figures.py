@@ -9,7 +9,6 @@ import matplotlib
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg  # its methods have no types, hence the ignores below
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -17,14 +16,15 @@ from PIL import Image
 
 from lit_dl.descent.surfaces import SURFACES, Surface
 from lit_dl.descent.trajectories import Trajectory
-from lit_dl.film import write_gif
+from lit_dl.plots.canvas import Canvas
+from lit_dl.plots.gif import write_gif
 
 GRID = 300  # points of the contour on each side
 LEVELS = 24
-FLOOR = 1e-3  # of the median of f, below which levels would crowd around the minima
+LEAST_DRAWN = 1e-3  # of the median of f, below which levels would crowd around the minima
 FRAMES = 80
 FONT: dict[Any, Any] = {"font.size": 11}
-COLOURS = colormaps["tab10"].colors  # type: ignore[attr-defined]  # of a list of colours, which this one is
+PATH_COLOURS = [to_rgb(colormaps["tab10"](number)) for number in range(10)]
 
 
 def trajectory_figure(trajectories: Mapping[str, Trajectory], title: str | None = None) -> Figure:
@@ -51,21 +51,21 @@ def write_race(trajectories: Mapping[str, Trajectory], path: Path) -> None:
     """
     with matplotlib.rc_context(FONT):
         figure, axes = _ground(list(trajectories.values()), _names(trajectories), None)
-        canvas = FigureCanvasAgg(figure)
-        canvas.draw()  # type: ignore[no-untyped-call]
-        ground = canvas.copy_from_bbox(figure.bbox)  # type: ignore[no-untyped-call]
+        canvas = Canvas(figure)
+        canvas.draw()
+        ground = canvas.keep()
         marks = _marks(axes, len(trajectories))
         counter = axes.text(0.02, 0.97, "", transform=axes.transAxes, va="top", bbox={"facecolor": "white", "pad": 3})
         frames = []
         for step in _frame_steps(list(trajectories.values())):
-            canvas.restore_region(ground)  # type: ignore[no-untyped-call]
+            canvas.put_back(ground)
             for trajectory, artists in zip(trajectories.values(), marks, strict=True):
                 _place(*artists, trajectory, int(np.searchsorted(trajectory.step, step, side="right")))
                 for artist in artists:
                     axes.draw_artist(artist)
             counter.set_text(f"step {step:,.0f}")
             axes.draw_artist(counter)
-            frames.append(np.asarray(canvas.buffer_rgba())[..., :3].copy())  # type: ignore[no-untyped-call]
+            frames.append(canvas.pixels()[..., :3].copy())
     write_gif(_in_one_palette(frames), path)
 
 
@@ -80,7 +80,7 @@ def _ground(trajectories: Sequence[Trajectory], names: Sequence[str], title: str
     scale = figure.add_axes((5.9 / width, 0.1, 0.15 / width, 4.85 / 5.8))
     x, y = np.linspace(*x_limits, GRID), np.linspace(*y_limits, GRID)
     f = surface.f(*np.meshgrid(x, y))
-    low = FLOOR * float(np.median(f))
+    low = LEAST_DRAWN * float(np.median(f))
     levels = np.linspace(np.log10(low), np.log10(f.max() + low), LEVELS)  # of f + low, as f is 0 at the minima
     drawn = axes.contourf(x, y, np.log10(f + low), levels=levels, cmap="Greys", alpha=0.55)
     drawn.set_rasterized(True)  # thousands of corners otherwise, in a page of a report
@@ -118,7 +118,7 @@ def _names(trajectories: Mapping[str, Trajectory]) -> list[str]:
 
 
 def _colours(count: int) -> list[Any]:
-    return ["tab:red"] if count == 1 else [COLOURS[number % len(COLOURS)] for number in range(count)]
+    return ["tab:red"] if count == 1 else [PATH_COLOURS[number % len(PATH_COLOURS)] for number in range(count)]
 
 
 def _marks(axes: Axes, count: int) -> list[tuple[Line2D, Line2D, Line2D]]:
@@ -154,7 +154,7 @@ def _frame_steps(trajectories: Sequence[Trajectory]) -> np.ndarray:
 
 def _in_one_palette(frames: Sequence[np.ndarray]) -> list[Image.Image]:
     """The same colours in all frames: small, and nothing flickers."""
-    swatches = np.array([to_rgb(colour) for colour in (*COLOURS, "tab:red")])  # thin lines alone would not get theirs
+    swatches = np.array([*PATH_COLOURS, to_rgb("tab:red")])  # thin lines alone would not get theirs
     rows = np.repeat((255 * swatches).astype(np.uint8), 9, axis=0)[:, None].repeat(frames[-1].shape[1], axis=1)
     palette = Image.fromarray(np.concatenate([frames[-1], rows])).quantize(256)
     return [Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]

@@ -1,12 +1,12 @@
 """A point on a surface, as a network that takes nothing in."""
 
-import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from lit_dl.descent.surfaces import SURFACES
+from lit_dl.errors import is_number
 
 
 class Point(nn.Module):
@@ -49,7 +49,6 @@ class Point(nn.Module):
 
 def _pair(start: Sequence[float]) -> list[float]:
     numbers = list(start) if isinstance(start, Sequence) and not isinstance(start, str) else []
-    good = [n for n in numbers if isinstance(n, int | float) and not isinstance(n, bool) and math.isfinite(n)]
-    if len(numbers) != 2 or len(good) != 2:
+    if len(numbers) != 2 or not all(map(is_number, numbers)):
         raise ValueError(f"start is {start!r}; it must be two finite numbers, such as [-4,0]")
-    return [float(number) for number in good]
+    return [float(number) for number in numbers]

@@ -1,6 +1,5 @@
 """A function that is descended as it is, without data."""
 
-import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -10,14 +9,15 @@ from torch.optim import Optimizer
 
 from lit_dl.descent.point import Point
 from lit_dl.descent.trajectories import Trajectory
-from lit_dl.loggers import log_scalars
-from lit_dl.training import Training
+from lit_dl.lightning_seams import is_fitting, log_every
+from lit_dl.loggers import is_logged_step, log_scalars
+from lit_dl.tasks.base import Task
 
 
-class Descent(Training):
+class Descent(Task):
     """A point that goes down a surface f(x, y).
 
-    The only metric is ``train/loss``, which is f: as logged and in ``reading`` where the point was before the step, and
+    The only metric is ``train/loss``, which is f: as logged and in ``logged`` where the point was before the step, and
     where it is by now at the end of an epoch. ``point/x`` and ``point/y`` are the point after the step. Every point is
     kept, on the device until a step is logged.
 
@@ -28,7 +28,7 @@ class Descent(Training):
         stops_when_diverged: stop training where an f is read that is not finite, at the next logged step.
     """
 
-    plateau = "train/loss"
+    watched_loss = "train/loss"
     metric_names = ("train/loss",)
 
     def __init__(
@@ -72,21 +72,22 @@ class Descent(Training):
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Log f and the point, at logged steps."""
-        if not self.is_to_log():
-            return
         step = self.trainer.global_step
+        if step == self._logged_at or not is_logged_step(log_every(self.trainer), step):
+            return
+        self._logged_at = step
         x, y, f = self.now()
         self._take()
-        self.reading = {"train/loss": f, "lr": self.lr}
-        self._look(f)
+        self.logged = {"train/loss": f, "lr": self.lr}
+        self.see_loss(f)
         epoch = step / self.trainer.num_training_batches
         self.curves.add(step, epoch, self.seconds(), {"train/loss": f})
-        log_scalars(self.trainer, {**self.reading, "point/x": x, "point/y": y}, step)
+        log_scalars(self.trainer, {**self.logged, "point/x": x, "point/y": y}, step)
 
     def on_train_epoch_end(self) -> None:
         """Publish f where the point is now."""
         f = self._f().item()
-        self._look(f)
+        self.see_loss(f)
         self.metrics["train/loss"] = f
         self.log("train/loss", f, logger=False, on_step=False, on_epoch=True, batch_size=1)
 
@@ -99,7 +100,7 @@ class Descent(Training):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on from the points so far."""
         super().on_load_checkpoint(checkpoint)
-        if self.trainer.state.fn == "fit":
+        if is_fitting(self.trainer):
             self._read = [checkpoint["points"].cpu()]
             self._next = len(self._read[0])
 
@@ -113,8 +114,3 @@ class Descent(Training):
             points, values = (torch.stack(each) for each in zip(*self._waiting, strict=True))
             self._read.append(torch.cat([points, values[:, None]], dim=1).cpu())
             self._waiting = []
-
-    def _look(self, f: float) -> None:
-        if not math.isfinite(f) and self.diverged_at is None:
-            self.diverged_at = self.trainer.global_step
-            self.trainer.should_stop = self.trainer.should_stop or self.stops_when_diverged

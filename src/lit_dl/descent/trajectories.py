@@ -8,8 +8,8 @@ import numpy as np
 
 from lit_dl.descent.surfaces import SURFACES
 
-MOST = 1000  # points that are written; a picture shows no more
-COLUMNS = ("step", "x", "y", "f")
+MOST_WRITTEN = 1000  # points that are written; a picture shows no more
+FIELDS = ("step", "x", "y", "f")
 
 
 @dataclass
@@ -22,14 +22,14 @@ class Trajectory:
     y: np.ndarray
     f: np.ndarray
 
-    def thinned(self, most: int = MOST) -> "Trajectory":
+    def thinned(self, most: int = MOST_WRITTEN) -> "Trajectory":
         """At most so many of the points, the first and the last among them, spread by ``travelled``."""
         if len(self.step) <= most:
             return self
         far = self.travelled()
         rows = np.unique(np.searchsorted(far, np.linspace(0, far[-1], most - 1)))
         rows = np.union1d(rows, [0, len(self.step) - 1])
-        return Trajectory(self.surface, *(getattr(self, name)[rows] for name in COLUMNS))
+        return Trajectory(self.surface, *(getattr(self, name)[rows] for name in FIELDS))
 
     def travelled(self) -> np.ndarray:
         """How far along each point is, (n,): half by length within the picture, half by steps; from 0 to 1 (or to a
@@ -48,7 +48,7 @@ class Trajectory:
 
     def as_columns(self) -> dict[str, Any]:
         """Primitives, for JSON; values to 8 digits, which float32 has."""
-        columns = {name: [float(f"{value:.8g}") for value in getattr(self, name)] for name in COLUMNS[1:]}
+        columns = {name: [float(f"{value:.8g}") for value in getattr(self, name)] for name in FIELDS[1:]}
         return {"surface": self.surface, "step": self.step.astype(int).tolist(), **columns}
 
 
@@ -57,5 +57,5 @@ def read_trajectory(columns: Mapping[str, Any]) -> Trajectory | None:
     if columns.get("surface") not in SURFACES:
         return None
     return Trajectory(
-        columns["surface"], *(np.array(columns[name], dtype=float) for name in COLUMNS)
+        columns["surface"], *(np.array(columns[name], dtype=float) for name in FIELDS)
     )  # None becomes NaN

@@ -2,33 +2,33 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _NormBase
-from torch.nn.modules.conv import _ConvNd
 from torch.utils.hooks import RemovableHandle
 
-from lit_dl.diagnostics.measures import HALF, Layer, kind_of, layers_of
+from lit_dl.diagnostics.transfer import NamedHandle, Transfer
+from lit_dl.layers import CHANNEL_NORMS, CONVOLUTIONS, Layer, is_activation, kind_of, layers_of, owns_parameters
+from lit_dl.lightning_seams import HALF
 
-SATURATED: dict[type[nn.Module], tuple[float, float]] = {nn.Sigmoid: (0.03, 0.97), nn.Tanh: (-0.97, 0.97)}
+LINEAR_RANGE: dict[type[nn.Module], tuple[float, float]] = {nn.Sigmoid: (0.03, 0.97), nn.Tanh: (-0.97, 0.97)}
 """Outputs outside these are saturated: the slope is below 0.03 there (sigmoid, of 0.25) or 0.06 (tanh, of 1)."""
 MORTAL = (nn.ReLU, nn.ReLU6)  # never negative; their units can give 0 for every sample, and then get no gradient
 ENOUGH = 1024  # samples without an answer before a diagnosis takes a unit for dead
 FOLDED = 64  # sums are kept at most before they are taken together
 
 
-class Reading(NamedTuple):
+class ActivationStatistics(NamedTuple):
     """What was read of one activation. None: does not apply to its kind."""
 
     name: str  # number of the layer before it and kind, such as 01_relu
     mean: float
     std: float
     saturated: float | None  # share of outputs
-    dead: float | None  # share of units that gave 0 for every sample since the reading before
+    dead: float | None  # share of units that gave 0 for every sample since it was read before
     long_dead: float | None  # in the last ENOUGH samples or more; None also until so many were seen
 
 
@@ -42,11 +42,11 @@ class _Activation:
     """
 
     def __init__(self, module: nn.Module, after: nn.Module | None, output: Tensor) -> None:
-        images = isinstance(after, _ConvNd | _NormBase) or output.dim() > 3
+        images = isinstance(after, (*CONVOLUTIONS, *CHANNEL_NORMS)) or output.dim() > 3
         self.module = module
         self.after = after
         self.is_mortal = isinstance(module, MORTAL)
-        self.bounds = next((bounds for kind, bounds in SATURATED.items() if isinstance(module, kind)), None)
+        self.bounds = next((bounds for kind, bounds in LINEAR_RANGE.items() if isinstance(module, kind)), None)
         self.dims = output.dim()
         self.axis = 1 if images else self.dims - 1  # of the units
         self.others = tuple(dim for dim in range(self.dims) if dim != self.axis)  # samples and positions
@@ -56,7 +56,8 @@ class _Activation:
         self.long_sum: Tensor | None = None  # (units,): of a unit's outputs since those
         self.samples = 0  # since then
         self.size = 0  # outputs in the batch that was measured last
-        self.taken: list[Tensor] | None = None  # of it, each (): see _measure
+        self.taken: dict[str, Tensor] = {}  # measures of it by name, each () on the device
+        self.sent: NamedHandle | None = None  # those, while a transfer has them
         self.output: Tensor | None = None  # a copy of it, if it is kept
 
     def add(self, output: Tensor) -> None:
@@ -71,6 +72,15 @@ class _Activation:
         total = torch.stack(self.sums).sum(dim=0)
         self.sums = [total]
         return total
+
+    def count_answers(self) -> dict[str, Tensor]:
+        """Of a ReLU the number of units that answered, () on the device, since this was asked and for longer."""
+        if not self.is_mortal:
+            return {}
+        total = self.fold()
+        self.long_sum = total if self.long_sum is None else self.long_sum + total
+        self.sums = []
+        return {"answered": torch.count_nonzero(total), "answered_long": torch.count_nonzero(self.long_sum)}
 
 
 class ForwardWatch:
@@ -96,8 +106,8 @@ class ForwardWatch:
         self._only: dict[nn.Module, _Activation] = {}  # of modules that stand for one activation alone
         self._measured: list[_Activation] = []  # those whose numbers were taken last
         self._names: list[str] = []  # their names
-        layers = [module for module in network.modules() if _owns_parameters(module) and not _is_activation(module)]
-        activations = [module for module in network.modules() if _is_activation(module)]
+        layers = [module for module in network.modules() if owns_parameters(module) and not is_activation(module)]
+        activations = [module for module in network.modules() if is_activation(module)]
         self._layer_hooks = [module.register_forward_hook(self._see_layer) for module in layers]
         self._hooks: list[RemovableHandle] = [module.register_forward_hook(self._see) for module in activations]
 
@@ -126,16 +136,18 @@ class ForwardWatch:
         self._remove(self._layer_hooks)
         self._remove(self._hooks)
 
-    def take(self) -> list[Tensor]:
-        """The numbers of all activations, as scalars on the device; counting of dead units starts anew."""
-        measured = [each for each in self._activations.values() if each.taken is not None]
+    def send(self, transfer: Transfer) -> None:
+        """Let a transfer take the numbers of all activations along; counting of dead units starts anew."""
+        measured = [each for each in self._activations.values() if each.taken]
         if measured != self._measured:
             self._measured, self._names = measured, self._name(measured)
-        return [number for each in measured for number in _numbers(each)]
+        for each in measured:
+            each.sent = transfer.add_named({**each.taken, **each.count_answers()})
+            each.taken = {}
 
-    def read(self, numbers: Iterator[float]) -> list[Reading]:
-        """The readings from the numbers that ``take`` gave, brought to the CPU."""
-        return [_reading(name, each, numbers) for name, each in zip(self._names, self._measured, strict=True)]
+    def read(self) -> list[ActivationStatistics]:
+        """What the transfer brought, of each activation."""
+        return [_statistics(name, each) for name, each in zip(self._names, self._measured, strict=True)]
 
     def outputs(self) -> dict[str, Tensor]:
         """The outputs that were kept of the activations measured last, by name; they are let go."""
@@ -185,7 +197,7 @@ class ForwardWatch:
 
     def _find(self, module: nn.Module, output: Tensor) -> _Activation | None:
         """The activation that the module stands for after the layer that ran last."""
-        if _owns_parameters(module):  # PReLU is a layer too
+        if owns_parameters(module):  # PReLU is a layer too
             self._see_layer(module, None, output)
         if output.dim() < 2:
             return None
@@ -195,10 +207,10 @@ class ForwardWatch:
     def _measure(self, each: _Activation, output: Tensor) -> None:
         # Mean, norm of the deviations (torch.std takes ten times as long), numbers below and above the bounds.
         mean = output.mean(dtype=torch.float32 if output.dtype in HALF else None)
-        each.taken = [mean, torch.linalg.vector_norm(output - mean)]
+        each.taken = {"mean": mean, "deviation": torch.linalg.vector_norm(output - mean)}
         if each.bounds is not None:
             low, high = each.bounds
-            each.taken += [torch.count_nonzero(output < low), torch.count_nonzero(output > high)]
+            each.taken |= {"below": torch.count_nonzero(output < low), "above": torch.count_nonzero(output > high)}
         each.size = output.numel()
         each.output = output.clone() if self._keeping else None
 
@@ -218,40 +230,21 @@ class ForwardWatch:
         hooks.clear()
 
 
-def _is_activation(module: nn.Module) -> bool:
-    kinds = [kind for kind in type(module).__mro__ if kind.__module__ == "torch.nn.modules.activation"]
-    return bool(kinds) and not isinstance(module, nn.MultiheadAttention)
-
-
-def _owns_parameters(module: nn.Module) -> bool:
-    return next(module.parameters(recurse=False), None) is not None
-
-
 def _tensor(output: Any) -> Tensor | None:
     output = output[0] if isinstance(output, tuple | list) and output else output  # an LSTM gives a tuple
     return output if isinstance(output, Tensor) else None
 
 
-def _numbers(each: _Activation) -> list[Tensor]:
-    """What was taken of an activation; of a mortal one also the number of units that answered, lately and for long."""
-    taken, each.taken = each.taken, None
-    assert taken is not None
-    if not each.is_mortal:
-        return taken
-    total = each.fold()
-    each.long_sum = total if each.long_sum is None else each.long_sum + total
-    each.sums = []
-    return [*taken, torch.count_nonzero(total), torch.count_nonzero(each.long_sum)]
-
-
-def _reading(name: str, each: _Activation, numbers: Iterator[float]) -> Reading:
-    mean, std = next(numbers), next(numbers) / each.size**0.5
+def _statistics(name: str, each: _Activation) -> ActivationStatistics:
+    numbers = each.sent
+    assert numbers is not None, "call send() first"
+    mean, std = numbers["mean"], numbers["deviation"] / each.size**0.5
     saturated = dead = long_dead = None
     if each.bounds is not None:
-        saturated = (next(numbers) + next(numbers)) / each.size
+        saturated = (numbers["below"] + numbers["above"]) / each.size
     if each.is_mortal:
-        dead, long_dead = 1 - next(numbers) / each.units, 1 - next(numbers) / each.units
+        dead, long_dead = 1 - numbers["answered"] / each.units, 1 - numbers["answered_long"] / each.units
         if each.samples >= ENOUGH:
             each.long_dead, each.long_sum, each.samples = long_dead, None, 0
         long_dead = each.long_dead
-    return Reading(name, mean, std, saturated, dead, long_dead)
+    return ActivationStatistics(name, mean, std, saturated, dead, long_dead)

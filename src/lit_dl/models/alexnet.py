@@ -20,7 +20,7 @@ class AlexNet(ConvNet):
 
     Args:
         in_shape: channels, height, width.
-        out_features: number of outputs: a logit a class, or a value a target.
+        out_features: number of outputs: one logit per class, or one value per target.
         channels: output channels of the five convolutions; in the paper 96, 256, 384, 384, 256.
         hidden: widths of the dense hidden layers; in the paper 4096, 4096.
         activation: makes the activation of one layer; called once a layer.

@@ -20,7 +20,7 @@ class CNN(ConvNet):
 
     Args:
         in_shape: channels, height, width.
-        out_features: number of outputs: a logit a class, or a value a target.
+        out_features: number of outputs: one logit per class, or one value per target.
         channels: output channels of each block.
         kernel_size, stride, padding: of each convolution.
         pool: what each block pools with.

@@ -16,13 +16,13 @@ class ConvNet(nn.Module):
 
     Args:
         in_shape: channels, height, width.
-        out_features: number of outputs: a logit a class, or a value a target.
+        out_features: number of outputs: one logit per class, or one value per target.
         features: the layers before the head.
         hidden: widths of the dense hidden layers.
         activation: makes the activation of a dense hidden layer; called once a layer.
         dropout: probability of dropping a unit of the dense hidden layers in training.
-        called: what a message calls the features, and ...
-        advice: ... says to do where the images are too small for them.
+        called: name of the features in the error for images that are too small for them.
+        advice: what that error says to do.
 
     Shapes: (B, *in_shape) to (B, out_features).
 

@@ -18,7 +18,7 @@ class LeNet(ConvNet):
 
     Args:
         in_shape: channels, height, width.
-        out_features: number of outputs: a logit a class, or a value a target.
+        out_features: number of outputs: one logit per class, or one value per target.
         activation: makes the activation of one layer; called once a layer.
         dropout: probability of dropping a unit of the dense hidden layers in training; the paper has none.
 

@@ -7,7 +7,9 @@ from typing import Literal
 
 from torch import nn
 
-NORMS = {"batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
+from lit_dl.errors import wrong_count
+
+NORM_KINDS = {"batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
 
 
 class MLP(nn.Sequential):
@@ -18,7 +20,7 @@ class MLP(nn.Sequential):
 
     Args:
         in_shape: shape of a sample; it is flattened.
-        out_features: number of outputs: a logit a class, or a value a target.
+        out_features: number of outputs: one logit per class, or one value per target.
         hidden: widths of the hidden layers.
         activation: makes the activation of one layer; called once a layer.
         norm: normalisation before each activation: over the batch, over the layer's units, or none.
@@ -49,14 +51,14 @@ class MLP(nn.Sequential):
         dropout: float = 0.0,
     ) -> None:
         check_widths("hidden", hidden)
-        if norm is not None and norm not in NORMS:
-            raise ValueError(f"norm is {norm!r}; it must be {', '.join(NORMS)} or null")
+        if norm is not None and norm not in NORM_KINDS:
+            raise ValueError(f"norm is {norm!r}; it must be {', '.join(NORM_KINDS)} or null")
         widths = (math.prod(in_shape), *hidden)
         layers: list[nn.Module] = [nn.Flatten()]
         for width_in, width in pairwise(widths):
             layers.append(nn.Linear(width_in, width))
             if norm is not None:
-                layers.append(NORMS[norm](width))
+                layers.append(NORM_KINDS[norm](width))
             layers.append(activation())
             if dropout > 0:
                 layers.append(nn.Dropout(dropout))
@@ -68,5 +70,5 @@ def check_widths(name: str, widths: Sequence[int]) -> None:
     if isinstance(widths, str) or not isinstance(widths, Sequence):
         raise ValueError(f"{name} is {widths!r}; it must be a list of widths, such as [200,200], or [] for none")
     for width in widths:
-        if not isinstance(width, int) or isinstance(width, bool) or width < 1:
-            raise ValueError(f"{name} is {list(widths)}; {width!r} in it must be a whole number from 1 up")
+        if wrong := wrong_count(width):
+            raise ValueError(f"{name} is {list(widths)}; of {width!r} in it, {wrong}")

@@ -34,7 +34,7 @@ class ParallelNet(nn.Sequential):
 
     Args:
         in_shape: shape of a sample; it is flattened.
-        out_features: number of outputs: a logit a class, or a value a target.
+        out_features: number of outputs: one logit per class, or one value per target.
         width: of the hidden layer.
         activation: makes the activation of the block.
         dropout: probability of dropping a hidden unit in training.

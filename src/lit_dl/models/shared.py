@@ -16,7 +16,7 @@ class SharedMLP(nn.Module):
 
     Args:
         in_shape: shape of a sample; it is flattened.
-        out_features: number of outputs: a logit a class, or a value a target.
+        out_features: number of outputs: one logit per class, or one value per target.
         width: of the hidden layers.
         depth: how often the shared layer is used.
         activation: makes the activation of one use of a layer; called once a use.

@@ -1,13 +1,12 @@
 """The layers of a network as a table."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.modules.dropout import _DropoutNd
 
+from lit_dl.layers import BATCH_NORMS, DROPOUTS, evaluating, is_activation, looking_at
 from lit_dl.models.windows import PIXEL, WINDOWED, Field, Sides, field_after
 
 
@@ -31,7 +30,7 @@ def layer_table(network: nn.Module, in_shape: Sequence[int]) -> list[Row]:
         in_shape: shape of a sample.
     """
     rows: list[Row] = []
-    batch = _zeros(in_shape)
+    batch = torch.zeros(2, *in_shape)
     fields = _Fields(batch)
     counted: set[nn.Parameter] = set()
 
@@ -43,37 +42,10 @@ def layer_table(network: nn.Module, in_shape: Sequence[int]) -> list[Row]:
         shape = "x".join(str(side) for side in output.shape[1:])
         rows.append(Row(_describe(module), shape, count, fields.pass_on(module, inputs, output)))
 
-    _pass(network, batch, [module for module in network.modules() if not list(module.children())], note)
+    leaves = [module for module in network.modules() if not list(module.children())]
+    with evaluating(network), looking_at(leaves, note):
+        network(batch)
     return rows
-
-
-def order_of_use(network: nn.Module, in_shape: Sequence[int]) -> list[nn.Module]:
-    """The modules with parameters of their own, in the order in which a batch first passes them.
-
-    Args:
-        in_shape: shape of a sample.
-    """
-    order: dict[nn.Module, None] = {}
-    owners = [module for module in network.modules() if next(module.parameters(recurse=False), None) is not None]
-    _pass(network, _zeros(in_shape), owners, lambda module, inputs, output: order.setdefault(module))
-    return list(order)
-
-
-def _zeros(in_shape: Sequence[int]) -> Tensor:
-    return torch.zeros(2, *in_shape)
-
-
-@torch.no_grad()
-def _pass(network: nn.Module, batch: Tensor, modules: Sequence[nn.Module], look: Callable[..., None]) -> None:
-    """Pass a batch in evaluation mode, and look at the inputs and output of these modules."""
-    hooks = [module.register_forward_hook(look) for module in modules]
-    was_training = network.training
-    try:
-        network.eval()(batch)
-    finally:
-        network.train(was_training)
-        for hook in hooks:
-            hook.remove()
 
 
 class _Fields:
@@ -81,7 +53,7 @@ class _Fields:
 
     def __init__(self, batch: Tensor) -> None:
         self._image = (batch.shape[2], batch.shape[3]) if batch.dim() == 4 else None
-        # By the tensor's id, with the tensor, so that the id stays its. Each pixel of the batch sees itself.
+        # By the tensor's id; the tensor is kept, so that no other gets its id. Each pixel of the batch sees itself.
         self._of: dict[int, tuple[Tensor, Field]] = {id(batch): (batch, PIXEL)}
         self._windows = False  # whether a convolution or pooling has passed
 
@@ -103,9 +75,8 @@ class _Fields:
 
 def _is_pointwise(module: nn.Module) -> bool:
     """Whether each of its outputs comes of the same pixel alone."""
-    is_activation = any(kind.__module__ == "torch.nn.modules.activation" for kind in type(module).__mro__)
     mixes = getattr(module, "dim", 1) != 1  # a softmax along a side of the image
-    return (is_activation and not mixes) or isinstance(module, nn.Identity | _BatchNorm | _DropoutNd)
+    return (is_activation(module) and not mixes) or isinstance(module, (nn.Identity, *BATCH_NORMS, *DROPOUTS))
 
 
 def _describe(module: nn.Module) -> str:

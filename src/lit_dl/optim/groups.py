@@ -1,16 +1,18 @@
 """Parameter groups: another learning rate for each layer, and no weight decay where there is nothing to keep small."""
 
+import inspect
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from itertools import accumulate
 from typing import Any
 
+import torch
 from torch import nn
-from torch.nn.modules.batchnorm import _NormBase
 from torch.optim import Optimizer
 
-from lit_dl.diagnostics.measures import layers_of
+from lit_dl.errors import check_bool, is_number
+from lit_dl.layers import NORMS, layers_of
 
-NORMS = (_NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)  # the first: batch and instance normalisation
 Recipe = Callable[[Iterable[Any]], Optimizer]
 
 
@@ -55,11 +57,9 @@ class Grouped:
         layer_lr_decay: float = 1.0,
         decay_biases_and_norms: bool = True,
     ) -> None:
-        number = isinstance(layer_lr_decay, int | float) and not isinstance(layer_lr_decay, bool)
-        if not number or not 0 < layer_lr_decay <= 1:
+        if not is_number(layer_lr_decay) or not 0 < layer_lr_decay <= 1:
             raise ValueError(f"layer_lr_decay is {layer_lr_decay!r}; it must be a number above 0 and at most 1")
-        if not isinstance(decay_biases_and_norms, bool):
-            raise ValueError(f"decay_biases_and_norms is {decay_biases_and_norms!r}; it must be true or false")
+        check_bool("decay_biases_and_norms", decay_biases_and_norms)
         self.recipe = recipe
         self.layer_lr_decay = layer_lr_decay
         self.decay_biases_and_norms = decay_biases_and_norms
@@ -69,22 +69,33 @@ class Grouped:
 
     def __call__(self, parameters: Iterable[nn.Parameter]) -> Optimizer:
         """The optimizer of these parameters."""
-        parameters = list(parameters)
-        plain = self.recipe(parameters)
         groups: dict[tuple[tuple[str, float], ...], list[nn.Parameter]] = {}
-        for p in sorted(parameters, key=lambda p: (self._above.get(id(p), 0), self._is_spared(p))):
-            groups.setdefault(tuple(self._options(plain, p).items()), []).append(p)
+        parameters = list(parameters)
+        for p in self._sorted(parameters):
+            groups.setdefault(tuple(self._options(p).items()), []).append(p)
         if list(groups) == [()]:
-            return plain
+            return self.recipe(parameters)
         return self.recipe([{"params": own, **dict(options)} for options, own in groups.items()])
 
-    def _options(self, plain: Optimizer, p: nn.Parameter) -> dict[str, float]:
+    def on_trial(self, parameters: Iterable[nn.Parameter]) -> Optimizer:
+        """An optimizer with the same groups, each of a parameter that stands for its own: to check arguments by.
+
+        It is made in no time and keeps nothing of the network.
+        """
+        options = dict.fromkeys(tuple(self._options(p).items()) for p in self._sorted(parameters))
+        return self.recipe([{"params": [nn.Parameter(torch.zeros(()))], **dict(each)} for each in options])
+
+    def _sorted(self, parameters: Iterable[nn.Parameter]) -> list[nn.Parameter]:
+        """Those of the output layer first, and of each layer those that decay."""
+        return sorted(parameters, key=lambda p: (self._above.get(id(p), 0), self._is_spared(p)))
+
+    def _options(self, p: nn.Parameter) -> dict[str, float]:
         """In what a parameter's group differs from the optimizer's defaults."""
         options = {}
         above = self._above.get(id(p), 0)
         if self.layer_lr_decay != 1 and above > 0:
-            options["lr"] = _default(plain, "lr", "layer_lr_decay") * self.layer_lr_decay**above
-        if self._is_spared(p) and _default(plain, "weight_decay", "decay_biases_and_norms") != 0:
+            options["lr"] = _argument(self.recipe, "lr", "layer_lr_decay") * self.layer_lr_decay**above
+        if self._is_spared(p) and _argument(self.recipe, "weight_decay", "decay_biases_and_norms") != 0:
             options["weight_decay"] = 0.0
         return options
 
@@ -101,7 +112,12 @@ def layers_above(network: nn.Module, order: Sequence[nn.Module] = ()) -> dict[in
     return {id(p): max(1, sum(counted)) - at for each, at in zip(layers, below, strict=True) for p in each.parameters}
 
 
-def _default(optimizer: Optimizer, name: str, key: str) -> float:
-    if name not in optimizer.defaults:
-        raise ValueError(f"{key} needs an optimizer with {name}, and {type(optimizer).__name__} has none")
-    return optimizer.defaults[name]
+def _argument(recipe: Recipe, name: str, key: str) -> float:
+    """The value that a recipe gives to an argument of its optimizer."""
+    bound: dict[str, Any] = recipe.keywords if isinstance(recipe, partial) else {}
+    kind = recipe.func if isinstance(recipe, partial) else recipe
+    known = inspect.signature(kind).parameters
+    if name not in bound and name not in known:
+        raise ValueError(f"{key} needs an optimizer with {name}, and {getattr(kind, '__name__', kind)} has none")
+    value = bound.get(name, known[name].default if name in known else 0.0)
+    return float(value) if is_number(value) else 0.0  # the optimizer itself says what is wrong with another one

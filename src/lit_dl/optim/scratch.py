@@ -21,7 +21,7 @@ class FromScratch(Optimizer):
         ValueError: for a rate, eps or weight_decay below 0, or a share outside [0, 1).
     """
 
-    remembers: ClassVar[tuple[str, ...]] = ()  # names of what a rule keeps of each parameter: zeros before its step 1
+    state_names: ClassVar[tuple[str, ...]] = ()  # names of what a rule keeps of each parameter: zeros before its step 1
 
     def __init__(self, params: Iterable[Any], lr: float, weight_decay: float = 0.0, **options: Any) -> None:
         defaults = {"lr": lr, "weight_decay": weight_decay, **options}
@@ -45,7 +45,7 @@ class FromScratch(Optimizer):
                 if w.grad is not None:
                     state = self.state[w]
                     if not state:
-                        state.update({"step": 0, **{name: torch.zeros_like(w) for name in self.remembers}})
+                        state.update({"step": 0, **{name: torch.zeros_like(w) for name in self.state_names}})
                     state["step"] += 1
                     self.update(w, w.grad + group["weight_decay"] * w, state, group)
         return loss
@@ -55,7 +55,7 @@ class FromScratch(Optimizer):
 
         Args:
             g: its gradient, with weight decay, of the same shape.
-            state: what is kept of it: ``step`` is t, and the tensors that the rule ``remembers``.
+            state: what is kept of it: ``step`` is t, and the tensors in ``state_names``.
             group: ``lr`` and the rule's other options.
         """
         raise NotImplementedError
@@ -75,7 +75,7 @@ class Momentum(FromScratch):
     Under a constant gradient v grows to g / (1 - momentum): with 0.9 the steps become ten times as long.
     """
 
-    remembers = ("momentum_buffer",)
+    state_names = ("momentum_buffer",)
 
     def __init__(self, params: Iterable[Any], lr: float, momentum: float = 0.9, weight_decay: float = 0.0) -> None:
         super().__init__(params, lr, weight_decay, momentum=momentum)
@@ -93,7 +93,7 @@ class Adagrad(FromScratch):
     s only grows, so each entry's rate only falls; entries that rarely have a gradient keep a high one.
     """
 
-    remembers = ("sum",)
+    state_names = ("sum",)
 
     def __init__(self, params: Iterable[Any], lr: float, eps: float = 1e-10, weight_decay: float = 0.0) -> None:
         super().__init__(params, lr, weight_decay, eps=eps)
@@ -112,7 +112,7 @@ class RMSprop(FromScratch):
     that the first step has the size lr / sqrt(1 - alpha): ten times lr with 0.99.
     """
 
-    remembers = ("square_avg",)
+    state_names = ("square_avg",)
 
     def __init__(
         self, params: Iterable[Any], lr: float, alpha: float = 0.99, eps: float = 1e-8, weight_decay: float = 0.0
@@ -135,7 +135,7 @@ class Adam(FromScratch):
     While an entry's gradients are alike, |m| is about sqrt(v), so that no entry moves much further than lr in a step.
     """
 
-    remembers = ("exp_avg", "exp_avg_sq")
+    state_names = ("exp_avg", "exp_avg_sq")
 
     def __init__(
         self,

@@ -10,9 +10,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lit_dl.console import COLOURS, console, relative
+from lit_dl.console import STATUS_COLOURS, console, relative
 from lit_dl.report.runs import find
-from lit_dl.report.settings import Comparison, command_of, compare, rows_of, shortened
+from lit_dl.report.settings import Comparison, command_of, compare, rows_of
+from lit_dl.report.words import shortened
 
 SHOWN = 30  # settings on the console, best first; the files have all
 FILES = ("report.html", "report.md", "report.csv")
@@ -100,7 +101,7 @@ def _table(comparison: Comparison, head: Sequence[str], rows: Sequence[Sequence[
         table.add_column(shortened(head[number]), no_wrap=True)
     for setting, row in list(zip(comparison.settings, rows, strict=True))[:SHOWN]:
         worst = next((job.status for job in setting.jobs if not job.is_good), setting.jobs[0].status)
-        colours = {len(head) - 1: COLOURS.get(worst, "yellow")}
+        colours = {len(head) - 1: STATUS_COLOURS.get(worst, "yellow")}
         table.add_row(*(Text(_cell(head[number], row[number]), style=colours.get(number, "")) for number in columns))
     return table
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from lit_dl import records
 from lit_dl.console import say_error
+from lit_dl.errors import wrong_number
+from lit_dl.metrics import NAMES
 from lit_dl.report import FILES, report
 
 
@@ -18,14 +20,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="Compare runs: a table here, and report.html, report.md and report.csv.",
     )
     parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="run folders, sweeps, or any above")
-    parser.add_argument("--metric", choices=records.METRICS, help="rank by it (default: the sweep's, else val/acc)")
+    parser.add_argument("--metric", choices=NAMES, help="rank by it (default: the sweep's, else val/acc)")
     parser.add_argument("--accuracy", type=float, help="tell when it was reached (default: the sweep's, else 0.9)")
     parser.add_argument(
         "--to", type=Path, help="where the files go (default: the folder, if it is one with several runs)"
     )
     args = parser.parse_args(arguments)
-    if args.accuracy is not None and not 0 <= args.accuracy <= 1:
-        parser.error(f"argument --accuracy: {args.accuracy:g} is no accuracy; it must be a number from 0 to 1")
+    if args.accuracy is not None and (wrong := wrong_number(args.accuracy, 0, 1)):
+        parser.error(f"argument --accuracy: {args.accuracy:g} is no accuracy; {wrong}")
     sweep = _sweep(args.folders)
     metric = args.metric or (sweep.metric if sweep else "val/acc")
     accuracy = args.accuracy if args.accuracy is not None else (sweep.accuracy if sweep else 0.9)
@@ -40,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _sweep(folders: Sequence[Path]) -> records.Sweep | None:
+def _sweep(folders: Sequence[Path]) -> records.SweepRecord | None:
     """The first sweep among the folders, whose metric and accuracy are taken."""
     for folder in folders:
         try:

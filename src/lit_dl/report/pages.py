@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lit_dl import records
-from lit_dl.report.figures import charts
-from lit_dl.report.settings import Comparison, command_of, rows_of, text_of
+from lit_dl.report.charts import charts
+from lit_dl.report.settings import Comparison, command_of, rows_of
+from lit_dl.report.words import text_of
 
 CSS = """
 :root { color-scheme: light; }
@@ -56,7 +57,7 @@ def job_rows(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
     rows = []
     for number, job in enumerate(comparison.jobs):
         record = job.record
-        kinds = [] if record is None else [finding["kind"] for finding in record.diagnosis]
+        kinds = [] if record is None else [finding.kind for finding in record.diagnosis]
         effort = ["", "", ""] if record is None else [str(record.epochs), str(record.steps), f"{record.seconds:.3f}"]
         rows.append(
             [
@@ -124,7 +125,7 @@ def troubles(comparison: Comparison) -> dict[str, list[str]]:
         for job in comparison.jobs
         if not job.is_good
     ]
-    return {name: items for name, items in (("Not ended well", reasons), ("Skipped", comparison.skipped)) if items}
+    return {name: items for name, items in (("Failed or diverged", reasons), ("Skipped", comparison.skipped)) if items}
 
 
 def _exact(value: float | None) -> str:

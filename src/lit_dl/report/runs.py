@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from lit_dl import records
+from lit_dl.overrides import config_flags, last_value, read_all, without
 
 # Keys that say nothing of a setting: Hydra's own, where results go, and what belongs to the sweep as a whole.
 NO_FACTORS = ("hydra.", "hydra/", "resume", "sweep.", "logger", "trainer.enable_progress_bar")
@@ -18,15 +19,15 @@ Value = str | int | float | bool | None
 
 
 @dataclass
-class Job:
+class ReportedRun:
     """One run, whether it ended or not."""
 
     name: str
     folder: Path
     status: str  # one of records.Status, or running, unfinished, not started
     overrides: list[str]
-    record: records.Record | None = None
-    course: records.Course = field(default_factory=records.Course)
+    record: records.RunRecord | None = None
+    curves: records.CurvesRecord = field(default_factory=records.CurvesRecord)
     settings: dict[str, Value] = field(default_factory=dict)  # all that is known, by dotted key or group
     flags: list[str] = field(default_factory=list)  # that its command needs beside the overrides
 
@@ -41,7 +42,7 @@ class Job:
 
     def seconds_to(self, accuracy: float) -> float | None:
         """Seconds of training until the validation accuracy was first at least that; None if it never was."""
-        points = self.course.points
+        points = self.curves.points
         reached = zip(points.get("val/acc", []), points.get("seconds", []), strict=False)
         return next((at for value, at in reached if value is not None and value >= accuracy), None)
 
@@ -50,9 +51,9 @@ class Job:
 class Found:
     """What was found in the folders that were asked for."""
 
-    jobs: list[Job] = field(default_factory=list)
+    jobs: list[ReportedRun] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)  # folders with the reason, a line each
-    sweeps: dict[Path, records.Sweep] = field(default_factory=dict)  # by folder
+    sweeps: dict[Path, records.SweepRecord] = field(default_factory=dict)  # by folder
 
 
 def find(folders: Sequence[Path]) -> Found:
@@ -108,9 +109,9 @@ def _is_run(folder: Path) -> bool:
 
 def _add(folder: Path, found: Found) -> None:
     sweep = found.sweeps.get(folder.parent)
-    job = Job(folder.name, folder, "not started", [] if sweep is None else sweep.jobs.get(folder.name, []))
+    job = ReportedRun(folder.name, folder, "not started", [] if sweep is None else sweep.jobs.get(folder.name, []))
     if sweep is not None:
-        job.flags = records.needed_flags(sweep.arguments)
+        job.flags = config_flags(sweep.arguments)
     try:
         if folder.is_dir():
             _read(job)
@@ -120,13 +121,13 @@ def _add(folder: Path, found: Found) -> None:
     found.jobs.append(job)
 
 
-def _read(job: Job) -> None:
+def _read(job: ReportedRun) -> None:
     hydra = job.folder / records.HYDRA_FOLDER
     try:
-        job.record = records.read(job.folder)
+        job.record = records.read_run(job.folder)
         job.status = job.record.status
         job.overrides = job.record.overrides or job.overrides
-        job.course = records.read_course(job.folder)
+        job.curves = records.read_curves(job.folder)
     except FileNotFoundError:
         job.status = "running" if records.is_running(job.folder) else "unfinished"
         job.overrides = _load(hydra / "overrides.yaml") or job.overrides
@@ -137,7 +138,7 @@ def _read(job: Job) -> None:
             (_load(hydra / "hydra.yaml") or {"hydra": {"runtime": {"choices": {}}}})["hydra"]["runtime"]["choices"]
         )
     job.settings |= choices
-    job.overrides = [o for o in job.overrides if not o.startswith("resume=")]
+    job.overrides = without("resume", job.overrides)
 
 
 def _load(path: Path) -> Any:
@@ -154,16 +155,16 @@ def _flat(node: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Value]]
             yield f"{prefix}{key}", json.dumps(value) if isinstance(value, list) else value
 
 
-def factors(jobs: Sequence[Job]) -> dict[str, list[Value]]:
+def factors(jobs: Sequence[ReportedRun]) -> dict[str, list[Value]]:
     """What varied: each key or group that was set for some job and is not the same for all, with each job's value."""
-    keys = dict.fromkeys(override.partition("=")[0].lstrip("+~") for job in jobs for override in job.overrides)
+    keys = dict.fromkeys(override.key for job in jobs for override in read_all(job.overrides))
     columns = {key: [_setting(job, key) for job in jobs] for key in keys if not key.startswith(NO_FACTORS)}
     return {key: values for key, values in columns.items() if len(set(map(str, values))) > 1}
 
 
-def _setting(job: Job, key: str) -> Value:
+def _setting(job: ReportedRun, key: str) -> Value:
     """As composed, or where nothing was composed as it was asked for; empty where it has no such key."""
     if key in job.settings:
         return job.settings[key]
-    asked = [o.partition("=")[2] for o in job.overrides if o.partition("=")[0].lstrip("+~") == key]
-    return yaml.safe_load(asked[-1]) if asked else ""
+    asked = last_value(key, job.overrides)
+    return "" if asked is None else yaml.safe_load(asked)

@@ -7,12 +7,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from lit_dl.records import is_better_larger, usual_metric
-from lit_dl.report.runs import Found, Job, Value, factors
+from lit_dl.metrics import LOSS, METRICS, is_better_larger, usual_metric
+from lit_dl.overrides import read_all
+from lit_dl.report.runs import Found, ReportedRun, Value, factors
+from lit_dl.report.words import text_of
 
 REPLICATES = ("seed", "data.fold", "data.split_seed")  # what repeats a setting instead of changing it
-PARTS = ("val", "train_eval", "test", "train")
-METRICS = tuple(f"{part}/{name}" for name in ("acc", "r2", "mae", "loss") for part in PARTS)
+COLUMN_PARTS = ("val", "train_eval", "test", "train")
+ORDER = tuple(f"{part}/{name}" for name in (*(metric.name for metric in METRICS), LOSS) for part in COLUMN_PARTS)
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Setting:
     """The jobs of one combination of values."""
 
     values: dict[str, Value]
-    jobs: list[Job]
+    jobs: list[ReportedRun]
     repeats: list[str]  # of each job its seed, fold and so on: jobs that share them gave one result several times
 
     @property
@@ -38,7 +40,7 @@ class Setting:
         return len(set(self.repeats))
 
     @property
-    def good(self) -> list[Job]:
+    def good(self) -> list[ReportedRun]:
         """Those that ended as they should, one of each that are the same."""
         pairs = zip(self.repeats, self.jobs, strict=True)
         return list({repeat: job for repeat, job in pairs if job.is_good}.values())
@@ -48,7 +50,7 @@ class Setting:
         """Whether all ended as they should."""
         return all(job.is_good for job in self.jobs)
 
-    def mean(self, value: Callable[[Job], float | None]) -> Mean | None:
+    def mean(self, value: Callable[[ReportedRun], float | None]) -> Mean | None:
         """Over the good jobs; None if none of them has a value."""
         return mean_of(map(value, self.good))
 
@@ -69,7 +71,7 @@ class Setting:
         kinds: Counter[str] = Counter()
         for job in self.jobs:
             if job.record is not None:
-                kinds.update(dict.fromkeys((finding["kind"] for finding in job.record.diagnosis), 1))
+                kinds.update(dict.fromkeys((finding.kind for finding in job.record.diagnosis), 1))
         return kinds
 
 
@@ -77,7 +79,7 @@ class Setting:
 class Comparison:
     """All that a report shows."""
 
-    jobs: list[Job]
+    jobs: list[ReportedRun]
     metric: str  # by which settings are ranked
     accuracy: float  # whose time is told
     factors: dict[str, list[Value]]  # what varied, with each job's value
@@ -98,11 +100,11 @@ class Comparison:
     def metrics(self) -> list[str]:
         """Those that any job has, the one that ranks first."""
         names = {name for job in self.jobs if job.record is not None for name in job.record.metrics}
-        order = [self.metric, *(name for name in METRICS if name != self.metric), *sorted(names - set(METRICS))]
+        order = [self.metric, *(name for name in ORDER if name != self.metric), *sorted(names - set(ORDER))]
         return [name for name in order if name in names]
 
     @property
-    def best(self) -> Job | None:
+    def best(self) -> ReportedRun | None:
         """The best job of the best setting."""
         good = [job for job in self.settings[0].good if job.metric(self.metric) is not None] if self.settings else []
         return max(good, key=lambda job: _score(job.metric(self.metric), self.metric), default=None)
@@ -149,41 +151,15 @@ def mean_of(values: Iterable[float | None]) -> Mean | None:
     return Mean(statistics.fmean(known), statistics.stdev(known) if len(known) > 1 else None, len(known))
 
 
-def command_of(job: Job) -> str:
+def command_of(job: ReportedRun) -> str:
     """The command that repeats a job by itself, with as many threads if their number was set."""
     # An experiment may be a sweep, of which this is one job.
-    mode = ["hydra.mode=RUN"] if any(o.startswith("experiment=") for o in job.overrides) else []
-    overrides = sorted(
-        (o for o in job.overrides if not o.startswith("sweep.")),
-        key=lambda override: not override.startswith("experiment="),
-    )
+    asked = [override for override in read_all(job.overrides) if not override.key.startswith("sweep.")]
+    mode = ["hydra.mode=RUN"] if any(override.key == "experiment" for override in asked) else []
+    overrides = [override.text for override in sorted(asked, key=lambda override: override.key != "experiment")]
     threads = job.record.environment.get("omp_num_threads") if job.record is not None else None
     prefix = f"OMP_NUM_THREADS={threads} " if threads else ""
     return prefix + shlex.join(["python", "-m", "lit_dl.train", *job.flags, *mode, *overrides])
-
-
-def label_of(values: dict[str, Value]) -> str:
-    """Values in a line, as they are typed, long ones shortened."""
-    pairs = (f"{key.rpartition('.')[2]}={shortened(text_of(value), 24)}" for key, value in values.items())
-    return shortened(", ".join(pairs), 48) or "all"
-
-
-def shortened(text: str, most: int = 40) -> str:
-    """Beginning and end of a text that is longer than ``most`` characters."""
-    if len(text) <= most:
-        return text
-    return f"{text[: most - most // 3 - 1]}…{text[-(most // 3) :]}"
-
-
-def text_of(value: Value) -> str:
-    """A value as it is typed."""
-    if value is None:
-        return "null"
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return value.replace(", ", ",") if isinstance(value, str) and value.startswith("[") else str(value)
 
 
 def rows_of(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
@@ -233,7 +209,7 @@ def mean_text(mean: Mean | None, unit: str = "") -> str:
     return f"{mean.mean:{digits}}" + (f" ± {mean.std:{digits}}" if mean.std is not None else "")
 
 
-def gap(job: Job) -> float | None:
+def gap(job: ReportedRun) -> float | None:
     """How much better a net does on what it was trained on: accuracy on the training less on the validation part."""
     train, val = job.metric("train_eval/acc"), job.metric("val/acc")
     return None if train is None or val is None else train - val

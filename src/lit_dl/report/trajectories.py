@@ -7,9 +7,10 @@ from matplotlib.figure import Figure
 from lit_dl import records
 from lit_dl.descent.figures import trajectory_figure, write_race
 from lit_dl.descent.trajectories import Trajectory, read_trajectory
-from lit_dl.report.settings import Comparison, label_of
+from lit_dl.report.settings import Comparison
+from lit_dl.report.words import label_of
 
-MOST = 10  # trajectories in a picture, best first; as many colours can be told apart
+MOST_PATHS = 10  # trajectories in a picture, best first; as many colours can be told apart
 
 
 def trajectories_of(comparison: Comparison) -> dict[str, dict[str, Trajectory]]:
@@ -17,7 +18,7 @@ def trajectories_of(comparison: Comparison) -> dict[str, dict[str, Trajectory]]:
     found: dict[str, dict[str, Trajectory]] = {}
     for setting in comparison.settings:
         trajectories = [
-            trajectory for job in setting.jobs if (trajectory := read_trajectory(job.course.trajectory)) is not None
+            trajectory for job in setting.jobs if (trajectory := read_trajectory(job.curves.trajectory)) is not None
         ]
         for trajectory in trajectories[:1]:
             of_surface = found.setdefault(trajectory.surface, {})
@@ -53,12 +54,12 @@ def write_trajectories(comparison: Comparison, folder: Path) -> list[Path]:
 
 
 def _best(trajectories: dict[str, Trajectory]) -> dict[str, Trajectory]:
-    return dict(list(trajectories.items())[:MOST])
+    return dict(list(trajectories.items())[:MOST_PATHS])
 
 
 def _figure(trajectories: dict[str, Trajectory]) -> Figure:
     """Of all of them, or of the best, which the title then says."""
-    title = f"The best {MOST} of {len(trajectories)} paths" if len(trajectories) > MOST else None
+    title = f"The best {MOST_PATHS} of {len(trajectories)} paths" if len(trajectories) > MOST_PATHS else None
     return trajectory_figure(_best(trajectories), title)
 
 

@@ -1,0 +1,1 @@
+"""What watches a Trainer: the gradient monitor, pictures, checkpoints, progress."""

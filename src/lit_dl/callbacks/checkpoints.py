@@ -1,0 +1,80 @@
+"""The two checkpoints of a run folder, and how they reach the disk."""
+
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.plugins import TorchCheckpointIO
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+
+from lit_dl import records
+from lit_dl.lightning_seams import is_trial
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Replaces a checkpoint whole or not at all, so that a killed run or a full disk leaves the one before.
+
+    Lightning's own writes into the system's temporary folder and moves the file; between file systems that is a copy,
+    which can stop half way.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Write ``checkpoint`` to ``path``, making its folder.
+
+        Raises:
+            OSError: if it cannot be written.
+        """
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        content = BytesIO()
+        torch.save(checkpoint, content)  # in memory: torch.save turns a full disk into an error that does not say so
+        with records.replacing(path) as part:
+            part.write_bytes(content.getbuffer())
+
+
+class BestAndLast(ModelCheckpoint):
+    """Keeps ``best.ckpt``, of the best value of a metric, and ``last.ckpt``, of the end of the last epoch.
+
+    Neither is replaced by parameters or a metric that are not finite. The best is looked for where its metric is new:
+    ``val/*`` after each validation, ``train/*`` after each epoch.
+
+    Args:
+        folder: the run folder.
+        monitor: the metric.
+        mode: whether the ``"min"`` or the ``"max"`` of it is best.
+    """
+
+    def __init__(self, folder: Path, monitor: str, mode: str) -> None:
+        super().__init__(
+            dirpath=folder / records.CHECKPOINTS,
+            filename=records.BEST,
+            monitor=monitor,
+            mode=mode,
+            save_on_train_epoch_end=monitor.startswith("train"),
+            enable_version_counter=False,
+        )
+        self.last = records.last_checkpoint(folder)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save the state as the best one, if it is."""
+        if self._can_be_best(trainer, pl_module):
+            super().on_validation_end(trainer, pl_module)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save the state as the best one, if it is, and as the last one."""
+        if self._can_be_best(trainer, pl_module):
+            super().on_train_epoch_end(trainer, pl_module)
+        if not is_trial(trainer) and _is_finite(pl_module):
+            trainer.save_checkpoint(self.last)
+
+    def _can_be_best(self, trainer: Trainer, pl_module: LightningModule) -> bool:
+        """Whether what is watched has a value, and both it and the parameters are finite."""
+        value = trainer.callback_metrics.get(str(self.monitor))
+        return value is not None and bool(value.isfinite()) and _is_finite(pl_module)
+
+
+def _is_finite(module: LightningModule) -> bool:
+    """Whether all of its parameters and buffers are."""
+    return all(bool(tensor.isfinite().all()) for tensor in (*module.parameters(), *module.buffers()))

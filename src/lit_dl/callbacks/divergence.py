@@ -1,0 +1,71 @@
+"""Where a loss or a gradient stopped being finite: the step, the layer, the batch."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+import torch
+from lightning.pytorch import Trainer
+from torch import Tensor
+from torch.utils.data import DataLoader, DistributedSampler, SequentialSampler
+
+from lit_dl.diagnostics.activations import ForwardWatch
+from lit_dl.diagnostics.parameters import non_finite
+from lit_dl.layers import Layer
+from lit_dl.records import Advice
+
+
+@dataclass
+class Divergence:
+    """What is known of it."""
+
+    step: int  # the first that is not finite
+    layers: list[str]
+    message: str
+    advice: tuple[Advice, ...] | None = None  # None: the rules have to say
+    evidence: dict[str, Any] = field(default_factory=dict)
+
+    def add_batch(self, trainer: Trainer, batch_idx: int) -> None:
+        """Tell the batch that it was seen in."""
+        self.evidence = {"epoch": trainer.current_epoch, "batch": batch_idx}
+        self.message += f" (epoch {trainer.current_epoch + 1}, batch {batch_idx + 1})"
+        if (rows := rows_in_batch(trainer, batch_idx)) is not None:
+            self.evidence["rows"] = rows
+
+
+def of_forward_pass(watch: ForwardWatch, batch: Any, loss: float, step: int) -> Divergence:
+    """A loss that is not finite: the inputs, or the first layer from which it comes when the batch passes again."""
+    inputs = batch[0] if isinstance(batch, list | tuple) else batch
+    if isinstance(inputs, Tensor) and not inputs.isfinite().all():
+        return Divergence(step, [], f"the loss is {loss}; inputs of the batch are not finite either", advice=())
+    first = watch.first_non_finite(inputs)
+    where = f"; {first} is the first layer whose output is not finite" if first else ""
+    return Divergence(step, [first] if first else [], f"the loss is {loss}{where}")
+
+
+def of_gradient(layers: Sequence[Layer], step: int) -> Divergence:
+    """A gradient that is not finite, before the optimizer's step is made."""
+    count, names = non_finite(layers)
+    return Divergence(step, names, f"{count:,} entries of the gradient are not finite")
+
+
+def of_what_was_read(layers: Sequence[Layer], losses: Sequence[float], step: int) -> Divergence:
+    """A loss that is not finite among those of the steps up to ``step``, or else the gradient of that step."""
+    bad = next((row for row, loss in enumerate(losses) if not math.isfinite(loss)), None)
+    at = step if bad is None else step - len(losses) + 1 + bad
+    names = non_finite(layers)[1]
+    what = "the gradient is not finite" if bad is None else f"the loss is {losses[bad]}"
+    where = f"at step {step:,} {len(names)} layers have gradients or weights that are not finite"
+    return Divergence(at, names, f"{what}; {where}")
+
+
+def rows_in_batch(trainer: Trainer, batch_idx: int) -> list[int] | str | None:
+    """Which rows of the training set a batch of this epoch has, where the sampler can be asked again."""
+    loader = trainer.train_dataloader
+    if not isinstance(loader, DataLoader) or not isinstance(loader.sampler, DistributedSampler | SequentialSampler):
+        return None
+    batches = loader.sampler if loader.batch_sampler is None else loader.batch_sampler
+    rows: list[int] = torch.as_tensor(next(islice(batches, batch_idx, None), [])).flatten().tolist()
+    return "all" if len(rows) == len(loader.dataset) else rows  # type: ignore[arg-type]  # Dataset does not promise a length

@@ -1,0 +1,87 @@
+"""What TensorBoard gets: tags, charts, histograms and text."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from lightning.pytorch import Trainer
+from torch import Tensor
+
+from lit_dl.diagnostics.activations import ActivationStatistics
+from lit_dl.layers import Layer
+from lit_dl.loggers import boards
+from lit_dl.records import Advice, Finding
+
+# TensorBoard's custom scalars: all layers of a measure in one chart. Patterns instead of the layers' names make the
+# layout the same for every run, so that runs share the charts.
+CHARTS = {
+    "gradients": {
+        "RMS gradient of each layer": ["Multiline", [r"grad_rms/.*"]],
+        "gradient norm of each layer": ["Multiline", [r"grad_norm/\d.*"]],
+        "share of gradient entries that are 0": ["Multiline", [r"grad_zeros/.*"]],
+    },
+    "weights": {
+        "update ratio: RMS of the step over RMS of the weights": ["Multiline", [r"update_ratio/.*"]],
+        "weight norm of each layer": ["Multiline", [r"weight_norm/.*"]],
+    },
+    "activations": {
+        "mean": ["Multiline", [r"activation/.*/mean"]],
+        "standard deviation": ["Multiline", [r"activation/.*/std"]],
+        "share of saturated outputs": ["Multiline", [r"activation/.*/saturated"]],
+        "share of dead units": ["Multiline", [r"activation/.*/dead"]],
+    },
+}
+STEP_CHARTS = {
+    "optimizer": {
+        "effective learning rate of each layer": ["Multiline", [r"effective_lr/.*"]],
+        "RMS step of each layer's entries": ["Multiline", [r"step_rms/.*"]],
+        "largest step of each layer's entries": ["Multiline", [r"step_max/.*"]],
+    },
+}
+
+
+def by_layer(names: Sequence[str], values: Mapping[str, Sequence[float | None]]) -> dict[str, float]:
+    """Values by tag, where there are any."""
+    return {
+        f"{tag}/{name}": value
+        for tag, each in values.items()
+        for name, value in zip(names, each, strict=True)
+        if value is not None
+    }
+
+
+def by_activation(activations: Sequence[ActivationStatistics]) -> dict[str, float]:
+    """Values by tag, where they apply."""
+    values = {}
+    for name, mean, std, saturated, dead, _ in activations:
+        values[f"activation/{name}/mean"] = mean
+        values[f"activation/{name}/std"] = std
+        if saturated is not None:
+            values[f"activation/{name}/saturated"] = saturated
+        if dead is not None:
+            values[f"activation/{name}/dead"] = dead
+    return values
+
+
+def log_histograms(trainer: Trainer, layers: Sequence[Layer], outputs: Mapping[str, Tensor], step: int) -> None:
+    """Log those of each layer's gradient and parameters, and of the activations' outputs by name."""
+    values = {f"activation/{name}": output for name, output in outputs.items()}
+    for layer in layers:
+        parts = [(p.grad, p.detach()) for p in layer.parameters if p.grad is not None]
+        if parts:
+            values[f"gradient/{layer.name}"] = torch.cat([grad.to_dense().flatten() for grad, _ in parts])
+            values[f"weight/{layer.name}"] = torch.cat([weight.flatten() for _, weight in parts])
+    for tag, value in values.items():
+        finite = value[value.isfinite()].float()
+        for board in boards(trainer) if len(finite) else []:
+            board.experiment.add_histogram(f"histogram_{tag}", finite, step)
+
+
+def as_markdown(findings: Sequence[Finding], wording: Callable[[Sequence[Advice]], str]) -> str:
+    """For TensorBoard's text tab."""
+    if not findings:
+        return "Nothing found; too few logged steps, or too little learnt, to call it healthy."
+    lines = ["| finding | since step | layers | evidence | try |", "|---|---|---|---|---|"]
+    for finding in findings:
+        cells = (finding.title, f"{finding.since_step:,}", ", ".join(finding.layers), finding.message)
+        lines.append(f"| **{cells[0]}** | {' | '.join(cells[1:])} | `{wording(finding.advice) or ' '}` |")
+    return "\n".join(lines)

@@ -1,0 +1,191 @@
+"""One job: what Hydra calls, in this process or in a launcher's, and what is said and kept when it fails."""
+
+import errno
+import gc
+import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from lit_dl import records
+from lit_dl.cli.process import process_put_back
+from lit_dl.console import console, log, only_logged, say_error
+from lit_dl.errors import CommandError
+from lit_dl.overrides import config_flags, without
+from lit_dl.run.request import RunRequest
+
+OK, FAILURE, WRONG_COMMAND, INTERRUPTED = 0, 1, 2, 130  # exit codes
+WATCHDOG, WATCH_SECONDS = "lit_dl watchdog", 0.5  # thread of a worker, and between two looks for its parent
+FULL_ERROR = "HYDRA_FULL_ERROR"  # a user who sets it to 1 gets the stack trace
+_at_work = threading.Lock()  # held while this process is at a job
+
+# Here, because a launcher's process has nothing of lit_dl but what it imports to unpickle a HydraJob.
+OmegaConf.register_new_resolver("run_name", lambda experiment: experiment or "train", replace=True)
+OmegaConf.register_new_resolver("file_name", records.file_name, replace=True)
+OmegaConf.register_new_resolver("new_folder", records.new_folder, replace=True, use_cache=True)
+
+
+class HydraJob:
+    """What Hydra calls with a config, for a single run and for each job of a sweep.
+
+    Launchers pickle it and call it in processes of their own; what happened there is known by the run folder alone.
+
+    Args:
+        function: does one run; one that can be imported.
+        arguments: of the command, as they were typed.
+    """
+
+    def __init__(self, function: Callable[[RunRequest], None], arguments: Sequence[str]) -> None:
+        self.function = function
+        self.arguments = list(arguments)
+        self.codes: list[int] = []  # exit codes, of the run or of the sweep as a whole
+        self.full_error = os.environ.get(FULL_ERROR)  # as the user has it; Hydra is called with another value
+        self._pid = os.getpid()
+        self._folder = Path.cwd()
+
+    def __call__(self, cfg: DictConfig) -> None:
+        """Do one job; only an interruption is raised."""
+        if os.getpid() != self._pid:
+            self._settle_in()
+            os.chdir(self._folder)
+            console.quiet = True  # or the lines and bars of several processes would mix
+        find_users_classes()
+        with process_put_back(), _at_work:
+            _set_variable(FULL_ERROR, self.full_error)
+            request = request_of(cfg)
+            if request.is_job:
+                self._do_in_sweep(request)
+            else:
+                self.codes.append(self._do(request))
+
+    def _do_in_sweep(self, request: RunRequest) -> None:
+        folder = request.folder
+        if (folder.parent / records.STOP_FILE).exists():
+            return
+        if records.last_checkpoint(folder).is_file():  # it was stopped, and the sweep or the cluster starts it again
+            request.cfg.resume = str(folder)
+        own = os.getpid() == self._pid
+        with only_logged(), self._as_single_run(request) if own else nullcontext():
+            self._do(request)
+        gc.collect()  # trainers are full of cycles, and fifty of them would wait for it
+
+    def _settle_in(self) -> None:
+        """Make a launcher's process, in which this is the first job, a good neighbour of the others."""
+        launcher = HydraConfig.get().runtime.choices["hydra/launcher"]
+        if launcher == "submitit_local":  # starts all jobs at once, each with a thread for every core
+            os.environ.setdefault("OMP_NUM_THREADS", "1")
+        if launcher == "joblib" and not any(thread.name == WATCHDOG for thread in threading.enumerate()):
+            threading.Thread(target=_leave_with, args=(self._pid,), name=WATCHDOG, daemon=True).start()
+
+    def _do(self, request: RunRequest) -> int:
+        try:
+            with records.alone_in(request.folder):
+                return self._try(request)
+        except CommandError as error:  # another process is at work there
+            return say_why(error, str(error), WRONG_COMMAND)
+
+    def _try(self, request: RunRequest) -> int:
+        folder = request.folder
+        try:
+            self.function(request)
+            return OK
+        except CommandError as error:
+            code = say_why(error, str(error), WRONG_COMMAND)
+            if request.is_job:
+                record = request.new_record()
+                record.stop_reason = str(error)
+                records.write_run(record, folder)
+            elif request.cfg.resume is None:
+                records.withdraw(folder)
+            return code
+        except Exception as error:
+            log.exception("the run failed")
+            if full := _full_disk(error):
+                return say_why(error, f"{full.strerror}: {folder}", FAILURE)
+            if isinstance(error, OSError):
+                return say_why(error, str(error), FAILURE)
+            message = f"{type(error).__name__}: {error}\nThe stack trace is in {folder / records.LOG_FILE}"
+            return say_why(error, message, FAILURE)
+
+    @contextmanager
+    def _as_single_run(self, request: RunRequest) -> Iterator[None]:
+        """Let this process look as if the job were its only run, and clear up behind it.
+
+        Lightning starts DDP's other processes with this one's arguments, which would start the sweep again, and leaves
+        variables behind that would keep the next job from starting any.
+        """
+        overrides = without("resume", request.overrides)
+        place = ["hydra.mode=RUN", f'hydra.run.dir="{request.folder}"']
+        with process_put_back():
+            sys.argv[1:] = [*config_flags(self.arguments), *overrides, *place]
+            try:
+                yield
+            finally:
+                _leave_process_group()
+
+
+def request_of(cfg: DictConfig) -> RunRequest:
+    """The config, and what Hydra knows beside it while it calls a job."""
+    hydra = HydraConfig.get()
+    return RunRequest(
+        cfg,
+        Path(hydra.runtime.output_dir),
+        list(hydra.overrides.task),
+        records.named_choices(hydra.runtime.choices),
+        hydra.runtime.choices["hydra/launcher"],
+        is_job=hydra.mode != RunMode.RUN,  # a job whose experiment was named by another experiment has no mode
+    )
+
+
+def say_why(error: BaseException | None, message: str, code: int) -> int:
+    """Say what went wrong, with a stack trace if the user asked for it, and give the exit code back."""
+    if error is not None and os.environ.get(FULL_ERROR) == "1":
+        traceback.print_exception(error)
+    say_error(message)
+    return code
+
+
+def find_users_classes() -> None:
+    """Look for classes in the working directory, as ``python -m`` does and console scripts and launchers do not."""
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, "")
+
+
+def _leave_with(parent: int) -> None:
+    """End this process when its parent has been killed, after the job it is at: it would begin others, or idle on."""
+    while os.getppid() == parent:
+        time.sleep(WATCH_SECONDS)
+    with _at_work:
+        os._exit(FAILURE)
+
+
+def _set_variable(name: str, value: str | None) -> None:
+    os.environ.pop(name, None)
+    if value is not None:
+        os.environ[name] = value
+
+
+def _leave_process_group() -> None:
+    if "torch" not in sys.modules:
+        return
+    from torch import distributed
+
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.destroy_process_group()
+
+
+def _full_disk(error: BaseException | None) -> OSError | None:
+    """The error of a full disk among those that led to ``error``."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return error
+        error = error.__cause__ or error.__context__
+    return None

@@ -1,0 +1,82 @@
+"""The command line around a job: Hydra, messages instead of stack traces, exit codes."""
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+
+import hydra
+import yaml
+from hydra.core.plugins import Plugins
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
+from lit_dl.cli.hints import explain, groups_set_to_null
+from lit_dl.cli.hydra_job import (
+    FAILURE,
+    FULL_ERROR,
+    INTERRUPTED,
+    OK,
+    WRONG_COMMAND,
+    HydraJob,
+    find_users_classes,
+    say_why,
+)
+from lit_dl.cli.process import process_put_back
+from lit_dl.cli.resume import check_run_folder, expand_resume
+from lit_dl.errors import CommandError
+from lit_dl.run.request import RunRequest
+from lit_dl.sweeps.grid import GridSweeper
+from lit_dl.sweeps.optuna import OptunaSweeper
+
+SPIN = "50000"  # turns that an idle OpenMP thread waits before it sleeps; libgomp's 300,000 starve a busy machine
+
+
+def run_command(function: Callable[[RunRequest], None], arguments: Sequence[str] | None = None) -> int:
+    """Compose the config, do one run or each job of a sweep, and give the exit code.
+
+    Args:
+        function: does one run; one that can be imported, for the launchers' processes.
+        arguments: of the command; None takes them from ``sys.argv``.
+    """
+    find_users_classes()
+    for sweeper in (GridSweeper, OptunaSweeper):
+        Plugins.instance().register(sweeper)
+    typed = list(sys.argv[1:] if arguments is None else arguments)
+    job = HydraJob(function, typed)
+    with process_put_back():
+        os.environ.setdefault("GOMP_SPINCOUNT", SPIN)
+        logging.raiseExceptions = False  # a full disk is said once, not by the log for each line it cannot write
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: recorded, and resumed later
+        code = _call_hydra(job, typed)
+    return max(job.codes, default=OK) if code is None else code
+
+
+def _call_hydra(job: HydraJob, typed: list[str]) -> int | None:
+    """Let Hydra read the arguments and call the job; the exit code of what went wrong on the way, if anything did."""
+    try:
+        job.arguments = expand_resume(typed)
+        check_run_folder(job.arguments)
+        sys.argv[1:] = job.arguments
+        with process_put_back():
+            os.environ[FULL_ERROR] = "1"  # Hydra then raises, instead of printing a trace and leaving
+            hydra.main(version_base="1.3", config_path="pkg://lit_dl.conf", config_name="train")(job)()
+        return None
+    except CommandError as error:
+        return say_why(error, str(error), WRONG_COMMAND)
+    except (HydraException, OmegaConfBaseException) as error:
+        return say_why(error, explain(error, typed), WRONG_COMMAND)
+    except yaml.YAMLError as error:
+        return say_why(error, f"a config is not valid YAML: {error}", WRONG_COMMAND)
+    except ValueError as error:  # so Hydra answers group=null
+        wrong = ", ".join(groups_set_to_null(typed))
+        message = f"{wrong}: a group takes the name of a choice, such as off" if wrong else str(error)
+        return say_why(error, message, WRONG_COMMAND)
+    except OSError as error:
+        message = f"cannot write the run folder: {error}\nChoose another one: hydra.run.dir=DIR"
+        return say_why(error, message, FAILURE)
+    except KeyboardInterrupt:
+        return say_why(None, "interrupted", INTERRUPTED)
+    except SystemExit as leaving:  # of argparse, which has printed its message
+        return leaving.code if isinstance(leaving.code, int) else FAILURE

@@ -1,0 +1,43 @@
+"""The one place where this process itself is changed: its arguments, variables, signals and logging."""
+
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+
+@contextmanager
+def process_put_back() -> Iterator[None]:
+    """Let a block change ``sys.argv``, environment variables, SIGINT, SIGTERM and ``logging.raiseExceptions``.
+
+    What it changed is put back at its end, and nothing else: other threads may have set variables meanwhile.
+    """
+    arguments, variables = list(sys.argv), dict(os.environ)
+    signals = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    raises = logging.raiseExceptions
+    try:
+        yield
+    finally:
+        sys.argv[:] = arguments
+        _put_back(variables)
+        for number, handler in signals.items():
+            _put_back_signal(number, handler)
+        logging.raiseExceptions = raises
+
+
+def _put_back(variables: dict[str, str]) -> None:
+    for name in [name for name in os.environ if name not in variables]:
+        del os.environ[name]
+    for name, value in variables.items():
+        if os.environ.get(name) != value:
+            os.environ[name] = value
+
+
+def _put_back_signal(number: signal.Signals, handler: Any) -> None:
+    can_set = threading.current_thread() is threading.main_thread() and handler is not None  # None: set in C
+    if can_set and signal.getsignal(number) is not handler:
+        signal.signal(number, handler)

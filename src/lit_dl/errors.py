@@ -1,0 +1,83 @@
+"""What a user can get wrong, as one message: the exception, and the one set of checks of numbers."""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypeGuard
+
+
+class CommandError(Exception):
+    """The command asks for what cannot be had; the message says what, and the way out."""
+
+
+@contextmanager
+def command_errors(where: str) -> Iterator[None]:
+    """Turn what goes wrong while objects are built for a command into a CommandError that begins with ``where``.
+
+    Raises:
+        CommandError: for a wrong argument, or a package that is not installed.
+        OSError: for a file that is missing or cannot be read, unchanged.
+    """
+    from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+    try:
+        yield
+    except (ValueError, TypeError, RuntimeError, ImportError, MisconfigurationException) as error:
+        if isinstance(error.__cause__, OSError):  # of files, not of the config: a data set's that another is made from
+            raise OSError(str(error.__cause__)) from error
+        raise CommandError(f"{where}: {error}") from error
+
+
+def how_to_install(extra: str) -> str:
+    """The way to an extra of lit_dl that is not installed."""
+    return f"In the folder of lit_dl's source: pip install -c constraints.txt -e '.[{extra}]'"
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether ``value`` is a finite number (True and False are none)."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def is_whole(value: object) -> TypeGuard[int]:
+    """Whether ``value`` is a whole number (True and False are none)."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def wrong_count(value: object, least: int = 1, most: int | None = None) -> str:
+    """What a whole number from ``least`` to ``most`` has to be, if ``value`` is none; else nothing."""
+    if is_whole(value) and least <= value and (most is None or value <= most):
+        return ""
+    return f"it must be a whole number from {least} " + ("up" if most is None else f"to {most}")
+
+
+def wrong_number(value: object, least: float, most: float = math.inf, least_included: bool = True) -> str:
+    """What a number from ``least`` to ``most`` has to be, if ``value`` is none; else nothing."""
+    if is_number(value) and (least < value <= most or (value == least and least_included)):
+        return ""
+    if not least_included:
+        return f"it must be a number above {least:g}" + (f" and at most {most:g}" if most < math.inf else "")
+    return f"it must be a number from {least:g} " + (f"to {most:g}" if most < math.inf else "up")
+
+
+def check_count(name: str, value: object, alternative: str = "", least: int = 1) -> None:
+    """Raise a ValueError unless ``value`` is a whole number of at least ``least``."""
+    if wrong := wrong_count(value, least):
+        raise ValueError(f"{name} is {value!r}; {wrong}{alternative}")
+
+
+def check_number(name: str, value: object, least: float, most: float = math.inf, unit: str = "") -> None:
+    """Raise a ValueError unless ``value`` is a number from ``least`` to ``most``."""
+    if wrong := wrong_number(value, least, most):
+        raise ValueError(f"{name} is {value!r}; {wrong}{unit}")
+
+
+def check_fraction(name: str, value: object) -> None:
+    """Raise a ValueError unless ``value`` is a number between 0 and 1, both excluded."""
+    if not is_number(value) or not 0 < value < 1:
+        raise ValueError(f"{name} is {value!r}; it must lie between 0 and 1, both excluded")
+
+
+def check_bool(name: str, value: object) -> None:
+    """Raise a ValueError unless ``value`` is True or False."""
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} is {value!r}; it must be true or false")

@@ -1,0 +1,65 @@
+"""What a run leaves on disk, and how it is read back. Imports no torch."""
+
+from lit_dl.records.config import named_choices, overrides_to_resume, read_config, write_config
+from lit_dl.records.curves import CurvesRecord, read_curves, write_curves
+from lit_dl.records.environment import describe_environment
+from lit_dl.records.files import (
+    BEST,
+    CHECKPOINTS,
+    CURVES_FILE,
+    HYDRA_FOLDER,
+    LAST,
+    LOCK_FILE,
+    LOG_FILE,
+    METRICS_FILE,
+    STOP_FILE,
+    SWEEP_FILE,
+    last_checkpoint,
+    replacing,
+    write_text,
+)
+from lit_dl.records.finding import Advice, Finding, Kind
+from lit_dl.records.folders import file_name, new_folder, withdraw
+from lit_dl.records.lock import alone_in, is_running
+from lit_dl.records.run import GOOD, RunRecord, Status, read_run, write_run
+from lit_dl.records.sweep import SweepRecord, read_sweep, write_sweep
+
+__all__ = [
+    "BEST",
+    "CHECKPOINTS",
+    "CURVES_FILE",
+    "GOOD",
+    "HYDRA_FOLDER",
+    "LAST",
+    "LOCK_FILE",
+    "LOG_FILE",
+    "METRICS_FILE",
+    "STOP_FILE",
+    "SWEEP_FILE",
+    "Advice",
+    "CurvesRecord",
+    "Finding",
+    "Kind",
+    "RunRecord",
+    "Status",
+    "SweepRecord",
+    "alone_in",
+    "describe_environment",
+    "file_name",
+    "is_running",
+    "last_checkpoint",
+    "named_choices",
+    "new_folder",
+    "overrides_to_resume",
+    "read_config",
+    "read_curves",
+    "read_run",
+    "read_sweep",
+    "replacing",
+    "withdraw",
+    "write_config",
+    "write_curves",
+    "write_run",
+    "write_sweep",
+    "write_text",
+]

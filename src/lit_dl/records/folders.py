@@ -1,0 +1,56 @@
+"""Run folders as they come and go: their names, and leaving none behind where no run began."""
+
+import logging
+import re
+from contextlib import suppress
+from pathlib import Path
+
+from lit_dl.records.files import CHECKPOINTS, HYDRA_FOLDER, LOCK_FILE, LOG_FILE
+
+NAME_LENGTH = 120  # of a job's folder; file systems take 255 bytes
+
+
+def file_name(overrides: str) -> str:
+    """Overrides as part of a folder's name, for any file system."""
+    return re.sub(r"[^\w.=+-]+", "_", overrides.replace("/", "-"))[:NAME_LENGTH].strip("_.")
+
+
+def new_folder(path: str) -> str:
+    """Make a folder of that name or, where another run has begun in the same second, with a number behind it."""
+    for name in (path, *(f"{path}_{number}" for number in range(2, 1000))):
+        try:
+            Path(name).mkdir(parents=True)
+            return name
+        except FileExistsError:
+            continue
+        except OSError:
+            break  # Hydra meets the same error, and it is told from there
+    return path
+
+
+def withdraw(folder: Path) -> None:
+    """Remove what was written for a run that could not begin, in a folder where no run was before."""
+    for handler in list(logging.getLogger().handlers):
+        if isinstance(handler, logging.FileHandler):
+            logging.getLogger().removeHandler(handler)
+            handler.close()
+    for name in ("config.yaml", "hydra.yaml", "overrides.yaml"):
+        (folder / HYDRA_FOLDER / name).unlink(missing_ok=True)
+    for name in (
+        LOG_FILE,
+        LOCK_FILE,
+        "hparams.yaml",
+        *(path.name for path in folder.glob("events.out.tfevents.*")),
+    ):
+        (folder / name).unlink(missing_ok=True)
+    for empty in (
+        folder / CHECKPOINTS,
+        folder / HYDRA_FOLDER,
+        folder,
+        folder.parent,
+        folder.parent.parent,
+    ):
+        if empty == Path.cwd():
+            break
+        with suppress(OSError):  # not empty, or not there
+            empty.rmdir()

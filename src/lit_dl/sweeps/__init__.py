@@ -1,0 +1,1 @@
+"""Many runs: every combination, or a search."""

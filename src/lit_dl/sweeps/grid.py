@@ -1,0 +1,146 @@
+"""The sweep that tries every combination, and what it shares with the one that searches."""
+
+import itertools
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.core.plugins import Plugins
+from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+from lit_dl.errors import CommandError
+from lit_dl.overrides import read_all, without
+from lit_dl.records import file_name
+from lit_dl.sweeps.runner import SweepRunner
+
+PLUGINS = "hydra_plugins._lit_dl"  # where Hydra is to find the sweepers
+
+
+class JobSweeper(Sweeper):
+    """What sweepers share: the values that an experiment varies by itself, and what Hydra hands over.
+
+    Args:
+        params: key to values as on the command line.
+    """
+
+    def __init__(self, params: Mapping[str, Any] | None = None) -> None:
+        self.params = dict(params or {})
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Take what Hydra gives.
+
+        Raises:
+            CommandError: if the launcher is not there.
+        """
+        self.context, self.job, self.config = hydra_context, task_function, config
+        self.launcher = launcher_of(hydra_context, task_function, config)
+
+
+class GridSweeper(JobSweeper):
+    """Every combination of the values given."""
+
+    __module__ = PLUGINS
+
+    def sweep(self, arguments: list[str]) -> None:
+        """Run the jobs and report.
+
+        Raises:
+            CommandError: if there is no such sweep.
+            KeyboardInterrupt: if the user stopped it; the report has been written then.
+        """
+        assert self.config is not None
+        assert self.launcher is not None
+        jobs = grid(parse(self.context, self.params, arguments).values())
+        varied = [key for key, values in _values(jobs).items() if len(set(values)) > 1]
+        if self.config.sweep.resume is None:
+            check_jobs(self.config, self.context, jobs)
+        run = SweepRunner(self.config, self.launcher, self.job, len(jobs))
+        if run.plan.jobs:
+            run.total = len(run.plan.jobs)
+        else:
+            run.add({job_name(number, len(jobs), job, varied): job for number, job in enumerate(jobs)})
+        with run.open():
+            run.launch(run.begin(varied))
+
+
+def parse(context: HydraContext, params: Mapping[str, Any], arguments: Sequence[str]) -> dict[str, Override]:
+    """What an experiment varies and what was typed, by key; the latter wins, but for the name of that experiment."""
+    if "experiment" in params:
+        arguments = without("experiment", arguments)
+    given = [*(f"{key}={value}" for key, value in params.items()), *arguments]
+    parsed = OverridesParser.create(config_loader=context.config_loader).parse_overrides(given)
+    return {override.get_key_element(): override for override in parsed}
+
+
+def grid(overrides: Iterable[Override]) -> list[list[str]]:
+    """The overrides of each job: all combinations, the last key varying fastest.
+
+    Raises:
+        CommandError: for an interval, which has no end of values.
+    """
+    choices = []
+    for override in overrides:
+        key = override.get_key_element()
+        if not override.is_sweep_override():
+            choices.append([f"{key}={override.get_value_element_as_str()}"])
+        elif override.is_discrete_sweep():
+            choices.append([f"{key}={value}" for value in override.sweep_string_iterator()])
+        else:
+            raise CommandError(
+                f"{override.input_line}: an interval has no end of values; name some, or take hydra/sweeper=optuna"
+            )
+    return [list(job) for job in itertools.product(*choices)]
+
+
+def launcher_of(context: HydraContext, task: TaskFunction, config: DictConfig) -> Launcher:
+    """The launcher that the config names.
+
+    Raises:
+        CommandError: if it is not there.
+    """
+    try:
+        return Plugins.instance().instantiate_launcher(hydra_context=context, task_function=task, config=config)
+    except (ImportError, RuntimeError) as error:
+        name = config.hydra.runtime.choices["hydra/launcher"]
+        raise CommandError(f"hydra/launcher={name}: {str(error).strip()}") from error
+
+
+def job_name(number: int, total: int, overrides: Sequence[str], varied: Sequence[str]) -> str:
+    """The folder of a job: its number, and what sets it apart from the others."""
+    keys = {asked.key for asked in read_all(varied)}
+    pairs = "_".join(f"{asked.key}={_short(asked.value)}" for asked in read_all(overrides) if asked.key in keys)
+    return file_name(f"{number:0{len(str(max(total - 1, 0)))}d}_{pairs}")
+
+
+def _short(value: str) -> str:
+    if len(value) > 8 and re.fullmatch(r"-?\d+(\.\d+)?(e[+-]?\d+)?", value):  # of an interval
+        return f"{float(value):.4g}"
+    return value.strip("[]'\"").replace(", ", "-").replace(",", "-")
+
+
+def check_jobs(config: DictConfig, context: HydraContext, jobs: Sequence[Sequence[str]]) -> None:
+    """Compose each job's config, before any has begun.
+
+    Raises:
+        CommandError: if one of them is an experiment that is a sweep of its own, and would be run as a single job.
+        HydraException: if one has a wrong key or choice.
+    """
+    for job in jobs:
+        params = context.config_loader.load_sweep_config(config, list(job)).hydra.sweeper.params
+        given = {asked.key for asked in read_all(job)}
+        if params is not None and not {asked.key for asked in read_all(params)} <= given:
+            name = next((o for o in job if o.startswith("experiment=")), "a job")
+            raise CommandError(f"{name} is a sweep of its own, over {', '.join(params)}: run it by itself")
+
+
+def _values(jobs: Sequence[Sequence[str]]) -> dict[str, list[str]]:
+    """The values that each key takes over the jobs."""
+    values: dict[str, list[str]] = {}
+    for asked in (asked for job in jobs for asked in read_all(job)):
+        values.setdefault(asked.key, []).append(asked.value)
+    return values

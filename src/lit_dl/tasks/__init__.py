@@ -1,0 +1,1 @@
+"""LightningModules: what a step, a loss and a metric are."""

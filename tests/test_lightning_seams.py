@@ -1,0 +1,224 @@
+"""What lit_dl uses of Lightning, torch and TensorBoard without their promise: run with the oldest and the newest."""
+
+import inspect
+import logging
+import re
+import signal
+import warnings
+
+import pytest
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
+from lightning.pytorch.loggers import TensorBoardLogger
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from lit_dl import lightning_seams as seams
+from lit_dl.callbacks.checkpoints import AtomicCheckpointIO
+
+
+class Small(seams.QuickHookNames, LightningModule):
+    """Eight steps an epoch of a net of one layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(2, 1)
+        self.fitting: list[bool] = []
+
+    def forward(self, inputs):
+        return self.layer(inputs)
+
+    def training_step(self, batch, batch_idx):
+        self.fitting.append(seams.is_fitting(self.trainer))
+        loss = self.layer(batch[0]).square().mean()
+        self.log("loss", loss)
+        return loss
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+class Validated(Small):
+    """The same with a validation."""
+
+    def validation_step(self, batch, batch_idx):
+        self.fitting.append(seams.is_fitting(self.trainer))
+
+
+def loader() -> DataLoader:
+    return DataLoader(TensorDataset(torch.ones(16, 2)), batch_size=2)
+
+
+def trainer(folder, *callbacks, **options) -> Trainer:
+    options = {"logger": False, "enable_checkpointing": False, **options}
+    return Trainer(
+        accelerator="cpu", default_root_dir=folder, callbacks=list(callbacks), enable_progress_bar=False,
+        enable_model_summary=False, **options,
+    )  # fmt: skip
+
+
+def test_lightning_keeps_the_hooks_name_where_it_is_stored_quickly(tmp_path):
+    names = []
+
+    class Names(Callback):
+        def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+            names.append(pl_module.__dict__.get("_current_fx_name"))
+
+    module = Small()
+    trainer(tmp_path, Names(), max_epochs=1).fit(module, loader())
+    assert set(names) == {"on_train_batch_end"}
+    module.layer = nn.Linear(2, 1)  # what is a module is still registered as one
+    assert dict(module.named_parameters()).keys() == {"layer.weight", "layer.bias"}
+
+
+def test_the_trainer_tells_how_often_it_logs_and_whether_it_is_a_trial(tmp_path):
+    assert seams.log_every(trainer(tmp_path, log_every_n_steps=7)) == 7
+    assert not seams.is_trial(trainer(tmp_path))
+    assert seams.is_trial(trainer(tmp_path, fast_dev_run=2))
+
+
+def test_fitting_is_told_from_the_sanity_check_and_from_a_validation_by_itself(tmp_path):
+    module = Validated()
+    run = trainer(tmp_path, max_epochs=1, num_sanity_val_steps=1, limit_val_batches=1)
+    run.fit(module, loader(), loader())
+    assert module.fitting == [False, *[True] * 8, True]  # the sanity check, eight steps, the validation
+    run.validate(module, loader(), verbose=False)
+    assert module.fitting[-1] is False
+
+
+def test_a_checkpoint_of_an_epochs_end_counts_the_epoch_as_complete(tmp_path):
+    class Saves(Callback):
+        def on_train_epoch_end(self, trainer, pl_module):
+            trainer.save_checkpoint(tmp_path / "end.ckpt")
+
+    class Completes(Small):
+        def on_load_checkpoint(self, checkpoint):
+            seams.complete_epoch(checkpoint)
+
+    trainer(tmp_path, Saves(), max_epochs=9, max_steps=8).fit(Small(), loader())
+    run = trainer(tmp_path, max_epochs=9, max_steps=24)
+    run.fit(Completes(), loader(), ckpt_path=tmp_path / "end.ckpt")
+    assert (run.global_step, run.current_epoch) == (24, 3)
+
+
+def test_ctrl_c_in_a_training_is_a_keyboard_interrupt_and_the_next_one_is_heard(tmp_path):
+    class Interrupts(Callback):
+        def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+            signal.raise_signal(signal.SIGINT)
+
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        with pytest.raises(KeyboardInterrupt), seams.interruptions():
+            trainer(tmp_path, Interrupts(), max_epochs=1).fit(Small(), loader())
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_lightnings_loggers_have_the_names_that_are_silenced(tmp_path):
+    seams.be_quiet()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for remark in seams.KNOWN_REMARKS:
+            warnings.filterwarnings("ignore", remark)
+        trainer(tmp_path, max_epochs=1).fit(Small(), loader())  # warns of workers and of few batches
+    assert logging.getLogger("lightning.pytorch.utilities.rank_zero").getEffectiveLevel() == logging.WARNING
+    assert seams.be_quiet() is False  # this is the first process
+
+
+def test_remarks_that_are_silenced_are_still_made(tmp_path):
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        trainer(tmp_path, max_epochs=1, logger=TensorBoardLogger(tmp_path)).fit(Small(), loader())
+    made = [str(warning.message) for warning in seen]
+    few_batches, tree = seams.KNOWN_REMARKS[4], seams.KNOWN_REMARKS[6]  # that on workers needs more than two cores
+    assert any(re.match(few_batches, remark) for remark in made), made
+    assert any(re.match(tree, remark) for remark in made), made
+
+
+def test_the_cpu_is_among_the_accelerators_that_are_known_and_here():
+    known, usable = seams.accelerators()
+    assert {"cpu", "cuda", "mps", "tpu"} <= set(known)
+    assert "cpu" in usable
+    assert ("cuda" in usable) == torch.cuda.is_available()
+
+
+def test_gradients_are_scaled_where_mixed_precision_has_a_scaler_and_the_optimizer_undoes_it(tmp_path):
+    run = trainer(tmp_path)
+    weight = nn.Parameter(torch.ones(2))
+    plain, fused = torch.optim.SGD([weight], lr=0.1), torch.optim.SGD([weight], lr=0.1, fused=True)
+    assert not seams.has_scaler(run)
+    assert seams.scale_left(run, fused) == 1
+    run.precision_plugin.scaler = torch.amp.GradScaler("cpu", init_scale=8.0)
+    assert seams.has_scaler(run)
+    assert seams.scale_left(run, plain) == 1  # unscaled before the hook
+    assert seams.scale_left(run, fused) == 8
+
+
+@pytest.mark.parametrize(("precision", "dtype"), [("32-true", torch.float32), ("64-true", torch.float64),
+                                                  ("bf16-mixed", torch.bfloat16)])  # fmt: skip
+def test_a_picture_is_made_in_the_precision_of_the_training(tmp_path, precision, dtype):
+    module = Small()
+    run = trainer(tmp_path, max_epochs=1, precision=precision, limit_train_batches=1)
+    run.fit(module, DataLoader(TensorDataset(torch.ones(2, 2)), batch_size=2))
+    assert seams.forward_as_trained(run, module, torch.ones(3, 2)).dtype == dtype
+
+
+def test_tensorboard_gets_scalars_in_one_record_also_after_its_file_was_closed(tmp_path):
+    board = TensorBoardLogger(tmp_path, "", "")
+    seams.write_scalars(board, {"a": 1.0, "b": 2.0}, 3)
+    seams.write_scalars(board, {"a": 5.0, "b": 6.0}, 4)
+    board.finalize("success")
+    seams.write_scalars(board, {"a": 7.0}, 5)
+    board.finalize("success")
+    seen = EventAccumulator(str(tmp_path), purge_orphaned_data=False).Reload()  # of two files, in any order
+    assert {(scalar.step, scalar.value) for scalar in seen.Scalars("a")} == {(3, 1.0), (4, 5.0), (5, 7.0)}
+    assert {(scalar.step, scalar.value) for scalar in seen.Scalars("b")} == {(3, 2.0), (4, 6.0)}
+
+
+def test_tensorboard_gets_an_image_as_it_was_encoded(tmp_path):
+    board = TensorBoardLogger(tmp_path, "", "")
+    seams.write_image(board, "picture", b"encoded", (4, 6, 3), 2)
+    board.finalize("success")
+    (image,) = EventAccumulator(str(tmp_path)).Reload().Images("picture")
+    assert (image.encoded_image_string, image.width, image.height, image.step) == (b"encoded", 6, 4, 2)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_norms_are_those_of_each_tensor_by_itself(dtype):
+    seed_everything(0, verbose=False)
+    tensors = [torch.randn(shape).to(dtype) for shape in ((3, 4), (5,), ())]
+    for found, tensor in zip(seams.norms(tensors), tensors, strict=True):
+        torch.testing.assert_close(found.double(), tensor.double().square().sum().sqrt(), rtol=1e-6, atol=0)
+    assert [float(each) for each in seams.largest(tensors)] == [float(tensor.abs().max()) for tensor in tensors]
+
+
+def test_sums_of_roots_copies_and_differences_are_those_of_each_tensor_by_itself():
+    tensors = [torch.tensor([1.0, 4.0]), torch.tensor([[9.0], [16.0]])]
+    assert [float(total) for total in seams.sums_of_roots(tensors)] == [3.0, 7.0]
+    assert seams.sums_of_roots([]) == []
+    copies = [torch.empty_like(tensor) for tensor in tensors]
+    seams.copy_into(copies, tensors)
+    assert all(torch.equal(copy, tensor) for copy, tensor in zip(copies, tensors, strict=True))
+    seams.subtract_from(copies, [torch.ones(2), torch.ones(2, 1)])
+    assert [copy.flatten().tolist() for copy in copies] == [[0.0, 3.0], [8.0, 15.0]]
+
+
+def test_each_operation_of_torch_and_all_it_makes_can_be_seen():
+    made = []
+
+    class Sees(seams.TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            outputs = function(*args, **(kwargs or {}))
+            made.extend(seams.tree_leaves(outputs))
+            return outputs
+
+    with Sees():
+        torch.ones(3).split(2)
+    assert [tuple(tensor.shape) for tensor in made][-2:] == [(2,), (1,)]  # after those of torch.ones
+
+
+def test_lightnings_checkpoint_io_saves_by_the_arguments_that_lit_dl_takes():
+    theirs = inspect.signature(AtomicCheckpointIO.__mro__[1].save_checkpoint).parameters
+    assert list(theirs) == list(inspect.signature(AtomicCheckpointIO.save_checkpoint).parameters)
