@@ -35,7 +35,7 @@ def commands_of(page: str) -> list[Command]:
         minutes = next((n for words, n in MINUTES.items() if words in said), 1)
         typed = [line] if in_shell else re.findall(r"`([^`]*)`", line) if line.startswith("|") else []
         for match in filter(None, (re.fullmatch(r"python -m lit_dl\.(\w+) ?(.*)", words) for words in typed)):
-            found.append(Command(*match.groups(), minutes))
+            found.append(Command(match[1], match[2], minutes))
     return found
 
 

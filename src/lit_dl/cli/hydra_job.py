@@ -114,10 +114,12 @@ class HydraJob:
                 return say_why(error, str(error), FAILURE)
             message = f"{type(error).__name__}: {error}\nThe stack trace is in {folder / records.LOG_FILE}"
             return say_why(error, message, FAILURE)
+        finally:
+            _leave_process_group()
 
     @contextmanager
     def _as_single_run(self, request: RunRequest) -> Iterator[None]:
-        """Let this process look as if the job were its only run, and clear up behind it.
+        """Let this process look as if the job were its only run.
 
         Lightning starts DDP's other processes with this one's arguments, which would start the sweep again, and leaves
         variables behind that would keep the next job from starting any.
@@ -126,10 +128,7 @@ class HydraJob:
         place = ["hydra.mode=RUN", f'hydra.run.dir="{request.folder}"']
         with process_put_back():
             sys.argv[1:] = [*config_flags(self.arguments), *overrides, *place]
-            try:
-                yield
-            finally:
-                _leave_process_group()
+            yield
 
 
 def request_of(cfg: DictConfig) -> RunRequest:
@@ -174,6 +173,7 @@ def _set_variable(name: str, value: str | None) -> None:
 
 
 def _leave_process_group() -> None:
+    """End what DDP's processes talk through: the next job needs its own, and a process that ends with it may crash."""
     if "torch" not in sys.modules:
         return
     from torch import distributed

@@ -14,7 +14,7 @@ from typing import Any
 def process_put_back() -> Iterator[None]:
     """Let a block change ``sys.argv``, environment variables, SIGINT, SIGTERM and ``logging.raiseExceptions``.
 
-    What it changed is put back at its end, and nothing else: other threads may have set variables meanwhile.
+    Only what differs at its end is put back: a variable that stays as it was is never absent, not even for a moment.
     """
     arguments, variables = list(sys.argv), dict(os.environ)
     signals = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
