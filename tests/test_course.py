@@ -1,4 +1,4 @@
-"""What the experiments on the course notes promise, against formulas and independent computations."""
+"""What the experiments of the course promise, against formulas and independent computations."""
 
 import math
 

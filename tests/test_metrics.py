@@ -16,7 +16,7 @@ from sklearn.metrics import (
 from torch.optim import SGD
 
 from lit_dl import metrics
-from lit_dl.metrics import METRICS, brief, is_better_larger, metrics_of, usual_metric
+from lit_dl.metrics import METRICS, brief, defined_for, is_better_larger, metrics_of, usual_metric
 from lit_dl.models import MLP
 from lit_dl.tasks.losses import classes_of
 from lit_dl.tasks.sums import Sums
@@ -114,3 +114,9 @@ def test_runs_are_ranked_by_what_is_wanted_or_else_by_what_they_have():
     assert usual_metric("val/acc", ["val/loss", "val/r2"]) == "val/r2"
     assert usual_metric("val/acc", ["train/loss"]) == "train/loss"
     assert usual_metric("val/acc", []) == "val/acc"
+
+
+def test_a_metric_that_says_nothing_of_so_few_outputs_is_not_offered():
+    names = ["train/loss", "val/acc", "val/top5"]
+    assert defined_for(5, names) == ["train/loss", "val/acc"]
+    assert defined_for(6, names) == names

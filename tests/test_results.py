@@ -24,11 +24,11 @@ def test_mnist_reaches_the_accuracy_asked_for_in_five_epochs(command, mnist, exp
     assert record.metrics["test/acc"] >= accuracy
 
 
-def test_the_spiral_with_relu_comes_near_the_notes_and_without_it_stays_at_chance_of_a_line(command):
+def test_the_spiral_with_relu_comes_near_the_course_and_without_it_stays_at_chance_of_a_line(command):
     bent = command("experiment=spiral_relu", "trainer.accelerator=cpu").record.metrics["train/acc"]
     straight = command("experiment=spiral_linear", "trainer.accelerator=cpu").record.metrics["train/acc"]
-    assert bent >= 0.94  # the notes: 0.949
-    assert straight == pytest.approx(0.504, abs=0.04)  # the notes
+    assert bent >= 0.94  # the course: 0.949
+    assert straight == pytest.approx(0.504, abs=0.04)  # the course
 
 
 @pytest.mark.parametrize("activation", ["relu", "identity"])

@@ -126,9 +126,15 @@ NAMES = tuple(f"{part}/{name}" for name in TITLES for part in PARTS)
 FIRST_CHOICES = ("val/acc", "val/r2", "val/loss", "train/loss")  # to rank by, where nothing else is wanted or there
 
 
-def metrics_of(kind: Literal["classes", "numbers"], outputs: int | None = None) -> list[Metric]:
-    """The metrics of a kind of task, and of those the ones that say something of so many outputs, if it is given."""
-    return [m for m in METRICS if m.of == kind and (outputs is None or outputs >= m.least_outputs)]
+def metrics_of(kind: Literal["classes", "numbers"]) -> list[Metric]:
+    """The metrics of a kind of task."""
+    return [metric for metric in METRICS if metric.of == kind]
+
+
+def defined_for(outputs: int, names: Sequence[str]) -> list[str]:
+    """Of names such as ``val/top5`` those that say something of a network with so many outputs."""
+    without = tuple(f"/{metric.name}" for metric in METRICS if outputs < metric.least_outputs)
+    return [name for name in names if not name.endswith(without)]
 
 
 def is_better_larger(name: str) -> bool:

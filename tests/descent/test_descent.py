@@ -15,7 +15,7 @@ from lit_dl import records
 from lit_dl.descent.surfaces import himmelblau
 from lit_dl.run.build import build
 
-NOTES = {  # course notes: the point after the step, f before it
+THE_COURSE = {  # as the course has it: the point after the step, f before it
     0: (0.0010, 0.0010, 170.0),
     2000: (2.3331807, 1.9540695, 13.730916),
     4000: (2.9820080, 2.0270985, 0.0148589),
@@ -49,7 +49,7 @@ def by_hand(steps: int) -> list[tuple[float, float, float]]:
 def test_himmelblau_prints_the_table_of_the_notes_to_five_digits(command):
     table = printed_table(command("experiment=himmelblau").out)
     assert list(table) == [*range(0, 20_000, 2000), 19_999]
-    for step, expected in NOTES.items():
+    for step, expected in THE_COURSE.items():
         assert [f"{value:.5g}" for value in table[step]] == [f"{value:.5g}" for value in expected]
 
 

@@ -41,7 +41,7 @@ def test_the_nets_gradient_equals_finite_differences():
 
 
 def test_the_net_has_the_block_as_its_hidden_layer():
-    net = ParallelNet((1000,), 10, width=100, activation=nn.Tanh, dropout=0.5)  # the sizes of the course notes
+    net = ParallelNet((1000,), 10, width=100, activation=nn.Tanh, dropout=0.5)  # the sizes of the course
     assert [type(layer) for layer in net] == [nn.Flatten, ParallelBlock, nn.Dropout, nn.Linear]
     assert isinstance(net[1].activation, nn.Tanh)
     assert sum(p.numel() for p in net.parameters()) == 2 * 1001 * 100 + 101 * 10

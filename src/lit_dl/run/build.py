@@ -7,7 +7,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from lit_dl import records
 from lit_dl.errors import CommandError, command_errors
-from lit_dl.metrics import is_better_larger
+from lit_dl.metrics import defined_for, is_better_larger
 from lit_dl.run.objects import build_network, build_task, recipe
 from lit_dl.run.request import RunRequest
 
@@ -91,9 +91,10 @@ def _early_stopping(cfg: DictConfig, data: "DataModule", task: "Task") -> "Early
     if cfg.early_stopping is None:
         return None
     monitor, mode = cfg.early_stopping.monitor, cfg.early_stopping.mode
-    if monitor not in task.metric_names:
-        names = ", ".join(task.metric_names)
-        raise CommandError(f"early_stopping.monitor={monitor}: this run has no such metric. It can be {names}")
+    names = defined_for(max(data.out_features, 1), task.metric_names)
+    if monitor not in names:
+        known = ", ".join(names)
+        raise CommandError(f"early_stopping.monitor={monitor}: this run has no such metric. It can be {known}")
     better = "max" if is_better_larger(monitor) else "min"
     if mode not in (None, better):
         raise CommandError(f"early_stopping.mode={mode}: the best {monitor} is its {better}imum. Leave the mode out")

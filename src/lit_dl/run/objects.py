@@ -31,8 +31,10 @@ def recipe(node: Any) -> Callable[..., Any]:
         node: a config with ``_target_``.
 
     Raises:
-        ValueError: if what it names cannot be found.
+        ValueError: if it names nothing, or what it names cannot be found.
     """
+    if "_target_" not in node:
+        raise ValueError("the config names no class (_target_); take a choice of this group")
     try:
         made: Callable[..., Any] = instantiate(node, _partial_=True, _convert_="all")
     except InstantiationException as error:
