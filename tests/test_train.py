@@ -14,6 +14,8 @@ from tests.runs import PLAIN, PROGRAM, QUICK, events, steps_and_values
 
 from lit_dl import records
 from lit_dl.data import Digits
+from lit_dl.diagnostics.parameters import MEASURES
+from lit_dl.metrics import metrics_of
 from lit_dl.models import MLP
 
 
@@ -34,8 +36,9 @@ def test_a_run_leaves_what_the_contract_names(command):
     }  # fmt: skip
     record = result.record
     assert (record.status, record.stop_reason) == ("completed", "trainer.max_epochs=2 reached")
+    names = ("loss", *(metric.name for metric in metrics_of("classes")))
     assert set(record.metrics) == {
-        f"{part}/{name}" for part in ("train", "train_eval", "val", "test") for name in ("loss", "acc", "f1", "top5")
+        f"{part}/{name}" for part in ("train", "train_eval", "val", "test") for name in names
     }
     assert (record.epochs, record.steps) == (2, 44)  # 1,350 samples in batches of 64
     assert record.samples_per_second == pytest.approx(2 * 1350 / record.seconds)
@@ -49,10 +52,10 @@ def test_tensorboard_has_the_tags_of_the_contract(command):
     result = command(*QUICK, "trainer.log_every_n_steps=10", "trainer.gradient_clip_val=1.0")
     found = events(result.folder).Tags()
     layers = ("01_linear", "02_linear", "03_linear")
-    expected = {f"{part}/{name}" for part in ("train", "val", "test") for name in ("loss", "acc", "f1", "top5")}
+    names = ("loss", *(metric.name for metric in metrics_of("classes")))
+    expected = {f"{part}/{name}" for part in ("train", "val", "test") for name in names}
     expected |= {"lr", "grad_norm/total"}
-    measures = ("grad_norm", "grad_rms", "grad_zeros", "weight_norm", "update_ratio")
-    expected |= {f"{measure}/{layer}" for measure in measures for layer in layers}
+    expected |= {f"{measure}/{layer}" for measure in MEASURES for layer in layers}
     expected |= {f"activation/{name}_relu/{of}" for name in ("01", "02") for of in ("mean", "std", "dead")}
     expected |= {"grad_norm_clipped/total"} | {f"hp/{name}" for name in result.record.metrics}
     assert set(found["scalars"]) == expected

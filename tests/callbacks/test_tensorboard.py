@@ -11,6 +11,8 @@ from tests.callbacks.strangers import Stranger, monitored
 from torch import nn
 
 from lit_dl import GradientMonitor
+from lit_dl.callbacks.tensorboard import charts
+from lit_dl.diagnostics.parameters import MEASURES
 from lit_dl.models import MLP
 from lit_dl.records.finding import as_overrides
 
@@ -57,16 +59,13 @@ def test_one_chart_in_tensorboard_shows_all_layers(tmp_path):
     monitored(Stranger(), tmp_path, logger=TensorBoardLogger(tmp_path, "", "", default_hp_metric=False))
     events = EventAccumulator(str(tmp_path)).Reload()
     layout = events.Tensors("custom_scalars__config__")[0].tensor_proto.string_val[0]
-    charts = [chart for category in Layout.FromString(layout).category for chart in category.chart]
-    shown = [{tag for tag in events.Tags()["scalars"] if re.fullmatch(chart.multiline.tag[0], tag)} for chart in charts]
-    layers = ("01_linear", "02_linear")
-    assert shown == [
-        *({f"{measure}/{layer}" for layer in layers} for measure in ("grad_rms", "grad_norm", "grad_zeros")),
-        *({f"{measure}/{layer}" for layer in layers} for measure in ("update_ratio", "weight_norm")),
-        *({f"activation/01_relu/{name}"} for name in ("mean", "std")),
-        set(),  # a ReLU does not saturate
-        {"activation/01_relu/dead"},
-    ]
+    laid_out = [chart for category in Layout.FromString(layout).category for chart in category.chart]
+    patterns = [chart.multiline.tag[0] for chart in laid_out]
+    shown = [{tag for tag in events.Tags()["scalars"] if re.fullmatch(pattern, tag)} for pattern in patterns]
+    for measure in MEASURES:
+        assert {f"{measure}/{layer}" for layer in ("01_linear", "02_linear")} in shown
+    of_relu = [{f"activation/01_relu/{name}"} for name in ("mean", "std")]
+    assert shown[-4:] == [*of_relu, set(), {"activation/01_relu/dead"}]  # a ReLU does not saturate
 
 
 def test_tensorboard_gets_the_picture_of_the_steps_and_their_charts(tmp_path):
@@ -76,7 +75,14 @@ def test_tensorboard_gets_the_picture_of_the_steps_and_their_charts(tmp_path):
     (picture,) = events.Images("effective_lr")
     assert (picture.step, picture.width, picture.height) == (6, 900, 640)
     layout = Layout.FromString(events.Tensors("custom_scalars__config__")[0].tensor_proto.string_val[0])
-    (charts,) = (category.chart for category in layout.category if category.title == "optimizer")
-    shown = [{tag for tag in events.Tags()["scalars"] if re.fullmatch(chart.multiline.tag[0], tag)} for chart in charts]
+    (laid_out,) = (category.chart for category in layout.category if category.title == "optimizer")
+    patterns = [chart.multiline.tag[0] for chart in laid_out]
+    shown = [{tag for tag in events.Tags()["scalars"] if re.fullmatch(pattern, tag)} for pattern in patterns]
     names = ("effective_lr", "step_rms", "step_max")
     assert shown == [{f"{name}/01_linear", f"{name}/02_linear"} for name in names]
+
+
+def test_a_measure_that_has_no_title_gets_a_chart_by_its_name():
+    layout = charts([*MEASURES, "grad_to_weight"])
+    assert layout["other measures"] == {"grad_to_weight": ["Multiline", [r"grad_to_weight/\d.*"]]}
+    assert "optimizer" not in layout

@@ -52,7 +52,7 @@ OBJECTS = [
     ("early_stopping=on trainer.enable_checkpointing=false", ["trainer.enable_checkpointing=true"]),
     (
         "early_stopping=on early_stopping.monitor=val/auc",
-        ["val/auc", "train/loss, train/acc, train/f1, train/top5, val/loss"],
+        ["val/auc", "train/loss, train/acc", "val/loss, val/acc"],
     ),
     ("data.normalize=abc", ["normalize is 'abc'", "true or false"]),
     ("data.split_seed=99999999999999999999999", ["split_seed is 99999999999999999999999", "2**63"]),

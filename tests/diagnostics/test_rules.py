@@ -9,7 +9,8 @@ from tests.diagnostics.observations import WELL, activation, diagnosed, flat, ki
 
 from lit_dl.diagnostics.diagnosis import Diagnosis
 from lit_dl.diagnostics.observation import RunningStatistics
-from lit_dl.diagnostics.rules import RULES, better_rate, symptoms
+from lit_dl.diagnostics.rules import RULES, symptoms
+from lit_dl.diagnostics.symptom import better_rate
 from lit_dl.records import Advice, Kind
 from lit_dl.records.finding import as_overrides, as_torch
 

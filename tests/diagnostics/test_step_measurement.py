@@ -7,12 +7,13 @@ import torch
 from torch import nn
 from torch.optim import SGD, Adagrad
 
+from lit_dl.diagnostics.parameters import MEASURES
 from lit_dl.diagnostics.step_measurement import Meters, StepMeasurement, Values
 from lit_dl.diagnostics.transfer import Transfer
 from lit_dl.layers import layers_of
 
 ONE = torch.ones(())
-PLAIN = {"grad_norm", "grad_rms", "grad_zeros", "weight_norm", "update_ratio", "lr"}
+PLAIN = {*MEASURES, "lr"}
 
 
 def norm(tensors) -> float:

@@ -33,10 +33,12 @@ def test_sums_hold_over_many_batches_and_begin_anew():
 
 
 def test_a_metric_that_says_nothing_of_so_few_outputs_is_left_out():
-    for outputs, names in ((5, {"loss", "acc", "f1"}), (6, {"loss", "acc", "f1", "top5"})):
+    for outputs, has_top5 in ((5, False), (6, True)):
         sums = Sums(metrics_of("classes"), classes)
         sums.add(torch.tensor(1.0), torch.eye(outputs), torch.arange(outputs))
-        assert sums.means(sums.take().numpy()).keys() == names
+        names = sums.means(sums.take().numpy()).keys()
+        assert ("top5" in names) == has_top5
+        assert {"loss", "acc", "f1"} <= names
 
 
 def test_nothing_of_a_batch_is_kept_but_what_it_gave():

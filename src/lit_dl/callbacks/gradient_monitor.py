@@ -11,10 +11,11 @@ from torch.optim import Optimizer
 
 from lit_dl.callbacks.monitor_state import MonitorOptions, MonitorState
 from lit_dl.callbacks.monitored_training import MonitoredTraining
-from lit_dl.callbacks.tensorboard import CHARTS, STEP_CHARTS, as_markdown
+from lit_dl.callbacks.tensorboard import as_markdown, charts
 from lit_dl.console import diagnosis_block, say
 from lit_dl.diagnostics.history import History
-from lit_dl.diagnostics.optimizer_steps import StepHistory
+from lit_dl.diagnostics.optimizer_steps import STEP_MEASURES, StepHistory
+from lit_dl.diagnostics.parameters import MEASURES
 from lit_dl.layers import Layer
 from lit_dl.lightning_seams import is_fitting
 from lit_dl.loggers import boards
@@ -43,8 +44,8 @@ class GradientMonitor(Callback):
     It works on any LightningModule and finds the layers by itself, in order of use. It measures at the first step and
     every ``log_every_n_steps``:
 
-    - of each layer ``grad_norm/<nn>_<layer>``, ``grad_rms/...``, ``grad_zeros/...``, ``weight_norm/...`` and
-      ``update_ratio/...`` (see ``lit_dl.diagnostics.parameters``);
+    - of each layer the measures of ``lit_dl.diagnostics.parameters``, such as ``grad_norm/<nn>_<layer>``,
+      ``grad_rms/...`` and ``update_ratio/...``;
     - of each activation ``activation/<nn>_<kind>/{mean,std,saturated,dead}`` (see ``lit_dl.diagnostics.activations``),
       with the number of the layer before it;
     - where layers have learning rates of their own, ``lr/<nn>_<layer>``;
@@ -138,8 +139,9 @@ class GradientMonitor(Callback):
             self._state.load(self._restored)
         self._restored = None
         self._training = MonitoredTraining(trainer, pl_module, self._state, self.options)
+        of_steps = ("effective_lr", *STEP_MEASURES) if self.options.optimizer_steps else ()
         for board in boards(trainer):
-            board.experiment.add_custom_scalars(CHARTS | STEP_CHARTS if self.options.optimizer_steps else CHARTS)
+            board.experiment.add_custom_scalars(charts((*MEASURES, *of_steps)))
 
     # These four run at every step, so they take their time themselves: the wrapper would cost more than they do.
 

@@ -1,6 +1,7 @@
 """What TensorBoard gets: tags, charts, histograms and text."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
 
 import torch
 from lightning.pytorch import Trainer
@@ -11,32 +12,47 @@ from lit_dl.layers import Layer
 from lit_dl.loggers import boards
 from lit_dl.records import Advice, Finding
 
-# TensorBoard's custom scalars: all layers of a measure in one chart. Patterns instead of the layers' names make the
-# layout the same for every run, so that runs share the charts.
-CHARTS = {
+CHARTS: Mapping[str, Mapping[str, str]] = {
     "gradients": {
-        "RMS gradient of each layer": ["Multiline", [r"grad_rms/.*"]],
-        "gradient norm of each layer": ["Multiline", [r"grad_norm/\d.*"]],
-        "share of gradient entries that are 0": ["Multiline", [r"grad_zeros/.*"]],
+        "grad_rms": "RMS gradient of each layer",
+        "grad_norm": "gradient norm of each layer",
+        "grad_zeros": "share of gradient entries that are 0",
     },
     "weights": {
-        "update ratio: RMS of the step over RMS of the weights": ["Multiline", [r"update_ratio/.*"]],
-        "weight norm of each layer": ["Multiline", [r"weight_norm/.*"]],
+        "update_ratio": "update ratio: RMS of the step over RMS of the weights",
+        "weight_norm": "weight norm of each layer",
     },
-    "activations": {
-        "mean": ["Multiline", [r"activation/.*/mean"]],
-        "standard deviation": ["Multiline", [r"activation/.*/std"]],
-        "share of saturated outputs": ["Multiline", [r"activation/.*/saturated"]],
-        "share of dead units": ["Multiline", [r"activation/.*/dead"]],
-    },
-}
-STEP_CHARTS = {
     "optimizer": {
-        "effective learning rate of each layer": ["Multiline", [r"effective_lr/.*"]],
-        "RMS step of each layer's entries": ["Multiline", [r"step_rms/.*"]],
-        "largest step of each layer's entries": ["Multiline", [r"step_max/.*"]],
+        "effective_lr": "effective learning rate of each layer",
+        "step_rms": "RMS step of each layer's entries",
+        "step_max": "largest step of each layer's entries",
     },
 }
+"""Titles of charts by tag, in their categories; a measure that is not here gets a chart by its name."""
+OF_ACTIVATIONS = {
+    "mean": "mean",
+    "std": "standard deviation",
+    "saturated": "share of saturated outputs",
+    "dead": "share of dead units",
+}
+
+
+def charts(measures: Collection[str]) -> dict[str, dict[str, list[Any]]]:
+    """The layout of TensorBoard's custom scalars: all layers of a measure in one chart.
+
+    Patterns instead of the layers' names make it the same for every run, so that runs share the charts.
+
+    Args:
+        measures: the tags of measures of layers.
+    """
+    known = {tag for titles in CHARTS.values() for tag in titles}
+    titled = {**CHARTS, "other measures": {tag: tag for tag in measures if tag not in known}}
+    layout: dict[str, dict[str, list[Any]]] = {
+        category: {title: ["Multiline", [rf"{tag}/\d.*"]] for tag, title in titles.items() if tag in measures}
+        for category, titles in titled.items()
+    }
+    layout["activations"] = {title: ["Multiline", [rf"activation/.*/{name}"]] for name, title in OF_ACTIVATIONS.items()}
+    return {category: shown for category, shown in layout.items() if shown}
 
 
 def by_layer(names: Sequence[str], values: Mapping[str, Sequence[float | None]]) -> dict[str, float]:

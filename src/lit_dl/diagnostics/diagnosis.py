@@ -9,19 +9,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from lit_dl.diagnostics.observation import Observation, RunningStatistics
-from lit_dl.diagnostics.rules import (
-    EXPLODING,
-    FAST,
-    GOOD_RATIO,
-    HALF_LEARNT,
-    NOT_LEARNT,
-    PATIENCE,
-    explosion,
-    starts_too_fast,
-    symptoms,
-    too_fast,
-    too_low,
-)
+from lit_dl.diagnostics.rules import explosion, symptoms, too_fast, too_low
+from lit_dl.diagnostics.symptom import EXPLODING, FAST, GOOD_RATIO, HALF_LEARNT, NOT_LEARNT, PATIENCE, starts_too_fast
 from lit_dl.records import Advice, Finding, Kind
 
 HOLD_OBSERVATIONS = 3

@@ -5,38 +5,28 @@ set between what the pathologies of ``conf/experiment`` show and what healthy ru
 function here, and its line in RULES near the end.
 """
 
-import math
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from lit_dl.diagnostics.activations import ActivationStatistics
 from lit_dl.diagnostics.observation import Observation, RunningStatistics
-from lit_dl.records import Advice, Finding, Kind
-
-GOOD_RATIO = 1e-3  # of update to weight: "should be somewhere around 1e-3" (CS231n)
-FAST = 100 * GOOD_RATIO
-SLOW = GOOD_RATIO / 10
-FIRST_RATIO = 10 * GOOD_RATIO  # aimed at in the first step, where gradients are largest
-RISES = 1.5  # times the first loss
-NOT_LEARNT = 0.8  # of the first loss; below it something was learnt
-HALF_LEARNT = 0.5
-PATIENCE = 100  # steps that a learning rate is given to show what it can do
-
-SQUASHING = ("sigmoid", "tanh", "softmax", "softsign", "hardsigmoid", "hardtanh", "logsigmoid")
-
-
-class Symptom(NamedTuple):
-    """What a rule sees."""
-
-    layers: list[str]
-    message: str
-    evidence: dict[str, Any]
-    advice: tuple[Advice, ...] = ()
-
-    def as_finding(self, kind: Kind, since_step: int) -> Finding:
-        """The finding that it becomes once it is certain."""
-        return Finding(kind, since_step, *self)
-
+from lit_dl.diagnostics.symptom import (
+    EXPLODING,
+    FAST,
+    GOOD_RATIO,
+    HALF_LEARNT,
+    NOT_LEARNT,
+    PATIENCE,
+    SLOW,
+    SQUASHING,
+    Symptom,
+    better_rate,
+    has_decayed,
+    jumped,
+    kind_of_activation,
+    starts_too_fast,
+    times,
+)
+from lit_dl.records import Advice, Kind
 
 VANISHING = 1e-3  # of the last layer's RMS gradient. He and ReLU reach 0.16 over 9 layers, sigmoid 1e-7
 
@@ -57,16 +47,13 @@ def vanishing_gradients(now: Observation, stats: RunningStatistics) -> Symptom |
     least = min(small, key=lambda row: small[row])
     share = rms[least] / of_last
     message = f"{now.layers[least]} gets 1/{1 / share:,.0f} of {now.layers[last]}'s RMS gradient"
-    squashing = [each for each in now.activations if _kind(each) in SQUASHING]
+    squashing = [each for each in now.activations if kind_of_activation(each) in SQUASHING]
     if squashing:
-        message += f"; {len(squashing)} {_kind(squashing[0])} layers shrink it on its way"
+        message += f"; {len(squashing)} {kind_of_activation(squashing[0])} layers shrink it on its way"
     evidence = {"rms_gradient": rms[least], "rms_gradient_of_last_layer": of_last, "share": share}
     evidence["threshold"] = VANISHING
     relu = (Advice("activation", "relu"),) if squashing or not now.activations else ()
     return Symptom([now.layers[row] for row in small], message, evidence, (*relu, Advice("init", "he")))
-
-
-EXPLODING = 1e3  # total norm; 100 times the largest bound in use for clipping (10; Pascanu et al. 2013 clip at 1 to 10)
 
 
 def exploding_gradients(now: Observation, stats: RunningStatistics) -> Symptom | None:
@@ -80,7 +67,7 @@ def explosion(now: Observation, stats: RunningStatistics, total: float, ratio: f
     """What is said of a gradient of norm ``total`` that changed weights by ``ratio`` of their size."""
     ratios = now.known(now.ratio)
     row = max(ratios, key=lambda row: ratios[row])
-    message = f"a gradient of norm {total:,.0f} changes weights by {_times(ratio)} of their size in a step"
+    message = f"a gradient of norm {total:,.0f} changes weights by {times(ratio)} of their size in a step"
     evidence = {"total_norm": total, "threshold": EXPLODING, "update_ratio": ratio, "update_ratio_threshold": FAST}
     return Symptom([now.layers[row]], message, evidence, (_advice_on_explosion(now, stats),))
 
@@ -88,7 +75,7 @@ def explosion(now: Observation, stats: RunningStatistics, total: float, ratio: f
 def _advice_on_explosion(now: Observation, stats: RunningStatistics) -> Advice:
     """Weights that were too large from the start want another init; a gradient that grew later wants clipping."""
     if stats.first_total > EXPLODING:
-        squashing = any(_kind(each) in SQUASHING for each in now.activations)
+        squashing = any(kind_of_activation(each) in SQUASHING for each in now.activations)
         return Advice("init", "xavier" if squashing else "he")
     return Advice("gradient_clip", "1")
 
@@ -145,14 +132,14 @@ def learning_rate_too_high(now: Observation, stats: RunningStatistics) -> Sympto
 def too_fast(now: Observation, stats: RunningStatistics, ratio: float, how: str) -> Symptom:
     """What is said of a step that changed weights by ``ratio`` of their size, and of what came of it."""
     when = "the first step" if ratio == stats.first_ratio else "a step"
-    message = f"{when} changed weights by {_times(ratio)} of their size, and {how}"
+    message = f"{when} changed weights by {times(ratio)} of their size, and {how}"
     evidence = {"lr": now.lr, "update_ratio": ratio, "threshold": FAST, "first_loss": stats.first_loss}
     return Symptom([], message, {**evidence, "largest_loss": stats.largest_loss}, (better_rate(stats),))
 
 
 def learning_rate_too_low(now: Observation, stats: RunningStatistics) -> Symptom | None:
     """All updates are below SLOW of the weights though there is a gradient, and the loss is far from learnt."""
-    if _has_decayed(now, stats) or stats.steps_at_lr < PATIENCE or stats.learnt() < HALF_LEARNT:
+    if has_decayed(now, stats) or stats.steps_at_lr < PATIENCE or stats.learnt() < HALF_LEARNT:
         return None
     if not now.fastest < SLOW or now.total < SLOW or stats.highest_ratio >= FAST:  # or the gradient is what is small
         return None
@@ -174,7 +161,7 @@ STALLED = GOOD_RATIO / 1000
 def stalled(now: Observation, stats: RunningStatistics) -> Symptom | None:
     """Layers change by less than STALLED of their weights at an ordinary learning rate, and the loss is high."""
     still = {row: ratio for row, ratio in now.known(now.ratio).items() if ratio < STALLED}
-    if not still or _has_decayed(now, stats) or jumped(stats) or stats.learnt() < HALF_LEARNT:
+    if not still or has_decayed(now, stats) or jumped(stats) or stats.learnt() < HALF_LEARNT:
         return None
     if stats.steps_at_lr < PATIENCE and now.total >= SLOW and now.fastest < SLOW:  # that may be the learning rate
         return None
@@ -210,38 +197,3 @@ def symptoms(now: Observation, stats: RunningStatistics) -> dict[Kind, Symptom]:
     """What is to be seen at a logged step, by kind."""
     seen = {kind: symptom for kind, rule in RULES.items() if (symptom := rule.see(now, stats)) is not None}
     return {kind: symptom for kind, symptom in seen.items() if not set(RULES[kind].unless) & set(seen)}
-
-
-def better_rate(stats: RunningStatistics) -> Advice:
-    """The learning rate with which the first step would change the weights by FIRST_RATIO of their size.
-
-    For SGD and Adam alike the first step is proportional to the rate. Rounded to 1, 2 or 5 times a power of ten.
-    """
-    if not (math.isfinite(stats.first_ratio) and stats.first_ratio > 0):
-        return Advice("lr", "1e-03")  # Adam's default, and small for SGD
-    wanted = stats.highest_lr * FIRST_RATIO / stats.first_ratio
-    power = 10.0 ** math.floor(math.log10(wanted))
-    return Advice("lr", f"{max(each for each in (1, 2, 5) if each * power <= wanted * (1 + 1e-9)) * power:.0e}")
-
-
-def starts_too_fast(stats: RunningStatistics) -> bool:
-    """Whether the very first step was too long for a gradient of ordinary size."""
-    return stats.first_ratio >= FAST and stats.first_total < EXPLODING
-
-
-def jumped(stats: RunningStatistics) -> bool:
-    """Whether long first steps made the loss rise, and it has not come down since."""
-    rose = stats.first_loss is not None and stats.largest_loss >= RISES * stats.first_loss
-    return rose and starts_too_fast(stats) and stats.learnt() >= NOT_LEARNT
-
-
-def _has_decayed(now: Observation, stats: RunningStatistics) -> bool:
-    return now.lr < 0.1 * stats.highest_lr
-
-
-def _kind(activation: ActivationStatistics) -> str:
-    return activation.name.split("_")[1]
-
-
-def _times(share: float) -> str:
-    return f"{share:.0%}" if share < 10 else f"{share:,.3g} times"
