@@ -69,14 +69,14 @@ def say_error(message: str) -> None:
 LayerRow = tuple[str, str, int | None, tuple[int, int] | None]
 
 
-def start_block(facts: Mapping[str, str], layers: Sequence[LayerRow]) -> Group:
-    """The facts of a run, then its layers with output shape, in a convolutional net receptive field, and parameters.
+def start_block(heading: Mapping[str, str], layers: Sequence[LayerRow]) -> Group:
+    """The heading of a run, then its layers with output shape, in a convolutional net receptive field, and parameters.
 
     Args:
         layers: of each its name, the shape of its output, its number of parameters, None where a row above has them,
             and the receptive field in pixels, None where there is none.
     """
-    head = [Text.assemble((f"{name:<12}", "bold"), value) for name, value in facts.items()]
+    head = [Text.assemble((f"{name:<12}", "bold"), value) for name, value in heading.items()]
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("layer")
     table.add_column("output", justify="right")

@@ -33,7 +33,7 @@ class ActivationStatistics(NamedTuple):
 
 
 class _Activation:
-    """What is kept of one activation between readings.
+    """What is kept of one activation from one logged step to the next.
 
     Args:
         module: the activation.
@@ -51,7 +51,7 @@ class _Activation:
         self.axis = 1 if images else self.dims - 1  # of the units
         self.others = tuple(dim for dim in range(self.dims) if dim != self.axis)  # samples and positions
         self.units = output.shape[self.axis]
-        self.sums: list[Tensor] = []  # of each unit's outputs, none of them negative, (units,), since the last reading
+        self.sums: list[Tensor] = []  # of each unit's outputs, none of them negative, (units,), since they were read
         self.long_dead: float | None = None  # share of dead units in the last ENOUGH samples
         self.long_sum: Tensor | None = None  # (units,): of a unit's outputs since those
         self.samples = 0  # since then

@@ -1,4 +1,4 @@
-"""What a run is told by: its heading before training, its settings where runs are compared."""
+"""The heading that is printed above a run, and the settings by which TensorBoard compares runs."""
 
 from typing import TYPE_CHECKING, Any
 
