@@ -115,6 +115,7 @@ def result_block(record: RunRecord, folder: Path, tested: str) -> Group:
     )
     effort = f"{record.epochs} epochs, {record.steps:,} steps, {record.seconds:.1f} s"
     path = relative(folder)
+    has_curves = any(folder.glob("events.out.tfevents.*"))  # not with logger=off, or one that is not TensorBoard's
     return Group(
         "",
         table,
@@ -122,7 +123,7 @@ def result_block(record: RunRecord, folder: Path, tested: str) -> Group:
         status,
         f"{effort} ({record.samples_per_second:,.0f} samples/s)" if record.samples_per_second else effort,
         Text(f"run folder   {path}"),  # as Text, or rich would take brackets in it for markup
-        Text(f"see curves   {_tensorboard()} --logdir {shlex.quote(path)}"),
+        *([Text(f"see curves   {_tensorboard()} --logdir {shlex.quote(path)}")] if has_curves else []),
     )
 
 
@@ -171,8 +172,8 @@ def diagnosis_block(
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("finding", no_wrap=True)
     table.add_column("since step", justify="right")
-    table.add_column("evidence")
-    table.add_column("try", no_wrap=True)
+    table.add_column("evidence", min_width=30)
+    table.add_column("try", overflow="fold")
     for finding in findings:
         advice = "\n".join(wording([each]) for each in finding.advice)
         style = "bold green" if finding.kind == "healthy" else "bold yellow"

@@ -135,7 +135,7 @@ def _check_unfinished(request: RunRequest) -> None:
             raise ValueError(f"resume={cfg.resume}: it was stopped early. To go on all the same: early_stopping=off")
         if record.status == "completed" and 0 < epochs <= record.epochs:
             raise ValueError(
-                f"resume={cfg.resume}: its {record.epochs} epochs are done. For more: trainer.max_epochs=N"
+                f"resume={cfg.resume}: its {record.epochs} epochs are done. For more, set trainer.max_epochs above that"
             )
 
 

@@ -12,8 +12,8 @@ from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf, open_dict
 
-from lit_dl.errors import how_to_install
-from lit_dl.overrides import is_override, read_all
+from lit_dl.errors import CommandError, how_to_install
+from lit_dl.overrides import Override, is_override, read_all
 
 EXTRAS = {"joblib": "sweep", "ray": "ray", "submitit_local": "slurm", "submitit_slurm": "slurm"}  # of each launcher
 
@@ -47,7 +47,8 @@ def _in_folders(group: str) -> list[str]:
 
 
 def _did_you_mean(name: str, names: list[str]) -> str:
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.7) or _same_ending(name, names)
+    longer = [known for known in names if name and known.startswith(name)][:3]
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.7) or longer or _same_ending(name, names)
     return f" Did you mean {' or '.join(near)}?" if near else ""
 
 
@@ -94,7 +95,26 @@ def _same_ending(key: str, names: Iterable[str]) -> list[str]:
 
 
 def groups_set_to_null(arguments: Sequence[str]) -> list[str]:
-    """The overrides that give null to a group, which takes the name of a choice."""
-    groups = {path.name for path in Path(str(files("lit_dl.conf"))).iterdir() if path.is_dir()}
+    """What is to be said of overrides that give null to a group, a line each."""
     asked = read_all(filter(is_override, arguments))
-    return [override.text for override in asked if override.value == "null" and override.group in groups]
+    return [_takes_a_choice(o) for o in asked if o.value == "null" and o.group in _groups()]
+
+
+def check_groups(arguments: Sequence[str]) -> None:
+    """Refuse to leave a group out, as ``~model`` would: a run needs one choice of each.
+
+    Raises:
+        CommandError: if one is left out.
+    """
+    for override in read_all(argument for argument in arguments if argument.startswith("~")):
+        if override.key in _groups():
+            raise CommandError(_takes_a_choice(override))
+
+
+def _groups() -> set[str]:
+    return {path.name for path in Path(str(files("lit_dl.conf"))).iterdir() if path.is_dir()}
+
+
+def _takes_a_choice(override: Override) -> str:
+    choices = sorted(path.stem for path in (Path(str(files("lit_dl.conf"))) / override.group).glob("*.yaml"))
+    return f"{override.text}: a group takes the name of a choice. It can be {', '.join(choices)}"

@@ -12,7 +12,7 @@ from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from lit_dl.cli.hints import explain, groups_set_to_null
+from lit_dl.cli.hints import check_groups, explain, groups_set_to_null
 from lit_dl.cli.hydra_job import (
     FAILURE,
     FULL_ERROR,
@@ -58,6 +58,7 @@ def _call_hydra(job: HydraJob, typed: list[str]) -> int | None:
     try:
         job.arguments = expand_resume(typed)
         check_run_folder(job.arguments)
+        check_groups(job.arguments)
         sys.argv[1:] = job.arguments
         with process_put_back():
             os.environ[FULL_ERROR] = "1"  # Hydra then raises, instead of printing a trace and leaving
@@ -70,9 +71,7 @@ def _call_hydra(job: HydraJob, typed: list[str]) -> int | None:
     except yaml.YAMLError as error:
         return say_why(error, f"a config is not valid YAML: {error}", WRONG_COMMAND)
     except ValueError as error:  # so Hydra answers group=null
-        wrong = ", ".join(groups_set_to_null(typed))
-        message = f"{wrong}: a group takes the name of a choice, such as off" if wrong else str(error)
-        return say_why(error, message, WRONG_COMMAND)
+        return say_why(error, "\n".join(groups_set_to_null(typed)) or str(error), WRONG_COMMAND)
     except OSError as error:
         message = f"cannot write the run folder: {error}\nChoose another one: hydra.run.dir=DIR"
         return say_why(error, message, FAILURE)
