@@ -1,5 +1,6 @@
 """What tests share: a request without a command, a short run, the program, and its curves read back."""
 
+import signal
 import sys
 from importlib.resources import files
 from pathlib import Path
@@ -74,3 +75,8 @@ def check_refused(result, words) -> None:
     assert "Traceback" not in result.err
     assert len(result.err.strip().splitlines()) <= 4
     assert not Path("outputs").exists()
+
+
+def hear_interrupts() -> None:
+    """For ``preexec_fn`` of a process that is to be stopped: what a shell starts in the background ignores SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

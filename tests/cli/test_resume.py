@@ -10,7 +10,7 @@ import torch
 import yaml
 from filelock import FileLock
 from tests.folders import make_run, make_sweep
-from tests.runs import PLAIN, PROGRAM, QUICK, steps_and_values
+from tests.runs import PLAIN, PROGRAM, QUICK, hear_interrupts, steps_and_values
 
 from lit_dl import records
 from lit_dl.cli.resume import expand_resume
@@ -160,7 +160,7 @@ def test_a_run_that_is_stopped_from_outside_goes_on_where_it_was(command, tmp_pa
     settings = ["data=digits", "trainer.accelerator=cpu", "model.hidden=[50]"]
     process = subprocess.Popen(
         [*PROGRAM, *settings, "trainer.max_epochs=100000"],
-        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=hear_interrupts,
     )  # fmt: skip
     deadline = time.monotonic() + 60
     while not list(tmp_path.rglob("last.ckpt")) and time.monotonic() < deadline:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from tests.runs import PLAIN, PROGRAM, QUICK, check_refused, config
+from tests.runs import PLAIN, PROGRAM, QUICK, check_refused, config, hear_interrupts
 
 from lit_dl import records
 from lit_dl.errors import CommandError
@@ -147,7 +147,10 @@ def killed_sweep(folder: Path, kill: signal.Signals, *overrides: str) -> subproc
     """A sweep of three jobs that was stopped from outside while it was at the second."""
     settings = [*TO_KILL, "seed=1,2,3", *overrides]
     with (folder / "stderr").open("w") as errors:
-        process = subprocess.Popen([*PROGRAM, "-m", *settings], cwd=folder, stdout=subprocess.DEVNULL, stderr=errors)
+        process = subprocess.Popen(
+            [*PROGRAM, "-m", *settings],
+            cwd=folder, stdout=subprocess.DEVNULL, stderr=errors, preexec_fn=hear_interrupts,
+        )  # fmt: skip
     deadline = time.monotonic() + 60
     while not list(folder.rglob("1_seed=2/checkpoints/last.ckpt")) and time.monotonic() < deadline:
         time.sleep(0.02)
