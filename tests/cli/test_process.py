@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -109,3 +110,10 @@ def test_a_run_that_breaks_leaves_them_as_they_were(command, own_state, monkeypa
     monkeypatch.setattr("lit_dl.train.train", broken)
     assert command("data=digits").code == 1
     assert state() == own_state
+
+
+def test_a_command_leaves_no_log_open(command):
+    folder = command("data=digits", "trainer.max_epochs=1", "logger=off", "diagnostics=off").folder
+    assert (folder / "train.log").is_file()
+    files = [Path(h.baseFilename) for h in logging.getLogger().handlers if isinstance(h, logging.FileHandler)]
+    assert folder.resolve() / "train.log" not in [file.resolve() for file in files]

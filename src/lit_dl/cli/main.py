@@ -26,6 +26,7 @@ from lit_dl.cli.hydra_job import (
 from lit_dl.cli.process import process_put_back
 from lit_dl.cli.resume import check_run_folder, expand_resume
 from lit_dl.errors import CommandError
+from lit_dl.records import close_log
 from lit_dl.run.request import RunRequest
 from lit_dl.sweeps.grid import GridSweeper
 from lit_dl.sweeps.optuna import OptunaSweeper
@@ -49,7 +50,10 @@ def run_command(function: Callable[[RunRequest], None], arguments: Sequence[str]
         os.environ.setdefault("GOMP_SPINCOUNT", SPIN)
         logging.raiseExceptions = False  # a full disk is said once, not by the log for each line it cannot write
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: recorded, and resumed later
-        code = _call_hydra(job, typed)
+        try:
+            code = _call_hydra(job, typed)
+        finally:
+            close_log()
     return max(job.codes, default=OK) if code is None else code
 
 

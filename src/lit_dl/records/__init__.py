@@ -19,7 +19,7 @@ from lit_dl.records.files import (
     write_text,
 )
 from lit_dl.records.finding import Advice, Finding, Kind
-from lit_dl.records.folders import file_name, new_folder, withdraw
+from lit_dl.records.folders import close_log, file_name, new_folder, withdraw
 from lit_dl.records.lock import alone_in, is_running
 from lit_dl.records.run import GOOD, RunRecord, Status, read_run, write_run
 from lit_dl.records.sweep import SweepRecord, read_sweep, write_sweep
@@ -44,6 +44,7 @@ __all__ = [
     "Status",
     "SweepRecord",
     "alone_in",
+    "close_log",
     "describe_environment",
     "file_name",
     "is_running",

@@ -28,12 +28,17 @@ def new_folder(path: str) -> str:
     return path
 
 
-def withdraw(folder: Path) -> None:
-    """Remove what was written for a run that could not begin, in a folder where no run was before."""
+def close_log() -> None:
+    """Close the log of the run that ended; Hydra leaves that to whoever sets up the next one."""
     for handler in list(logging.getLogger().handlers):
-        if isinstance(handler, logging.FileHandler):
+        if isinstance(handler, logging.FileHandler) and Path(handler.baseFilename).name == LOG_FILE:
             logging.getLogger().removeHandler(handler)
             handler.close()
+
+
+def withdraw(folder: Path) -> None:
+    """Remove what was written for a run that could not begin, in a folder where no run was before."""
+    close_log()
     for name in ("config.yaml", "hydra.yaml", "overrides.yaml"):
         (folder / HYDRA_FOLDER / name).unlink(missing_ok=True)
     for name in (
