@@ -35,7 +35,7 @@ def statuses(sweep: Path) -> list[str | None]:
     return found
 
 
-@pytest.mark.parametrize("launcher", ["basic", "joblib"])
+@pytest.mark.parametrize("launcher", ["basic", pytest.param("joblib", marks=pytest.mark.slow)])
 def test_one_good_one_diverging_and_one_failing_job_make_a_whole_sweep(command, launcher):
     workers = ["hydra.launcher.n_jobs=2"] if launcher == "joblib" else []
     result = command(*MIXED, f"hydra/launcher={launcher}", *workers)
@@ -210,6 +210,7 @@ def test_ddp_in_a_sweep_trains_each_job_once_and_goes_on(tmp_path):
     assert [path.name for path in (tmp_path / "outputs/train").iterdir()] == ["multirun"]
 
 
+@pytest.mark.slow
 def test_a_launcher_s_job_on_several_devices_is_refused_with_the_way_out(command):
     result = command("-m", *PLAIN, "trainer.devices=2", "seed=1,2", "hydra/launcher=joblib")
     assert result.code == 1
