@@ -1,38 +1,20 @@
 """Sweeps: names, statuses, exit codes, going on, and what is told of them."""
 
-import json
 import re
-import signal
 import statistics
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from tests.runs import PLAIN, PROGRAM, QUICK, check_refused, config, hear_interrupts
+from tests.runs import PLAIN, PROGRAM, QUICK, check_refused, config
+from tests.sweeps.folders import statuses, sweep_of
 
 from lit_dl import records
 from lit_dl.errors import CommandError
-from lit_dl.sweeps.grid import grid, job_name
 from lit_dl.sweeps.runner import check_sweep
 
 # A job that trains, one that diverges (a linear net with an absurd rate), one that cannot begin.
 MIXED = ("-m", *QUICK, "optimizer=sgd", "activation=identity", "optimizer.lr=0.1,1e30,-1")
-
-
-def sweep_of(root: Path = Path()) -> Path:
-    (file,) = root.glob("outputs/*/multirun/*/sweep.json")
-    return file.parent
-
-
-def statuses(sweep: Path) -> list[str | None]:
-    """Of each planned job, in order; None has no record."""
-    found = []
-    for name in records.read_sweep(sweep).jobs:
-        path = sweep / name / "metrics.json"
-        found.append(json.loads(path.read_text())["status"] if path.exists() else None)
-    return found
 
 
 @pytest.mark.parametrize("launcher", ["basic", pytest.param("joblib", marks=pytest.mark.slow)])
@@ -72,29 +54,6 @@ def test_a_job_s_folder_is_named_by_what_varied_and_is_safe(command):
     names = [path.name for path in sorted(sweep_of().iterdir()) if path.is_dir()]
     assert names == ["0_model.hidden=8", "1_model.hidden=8-4"]
     assert all(list((sweep_of() / name).glob("events.out.tfevents.*")) for name in names)
-
-
-@pytest.mark.parametrize(
-    ("number", "total", "overrides", "name"),
-    [
-        (3, 12, ["data=digits", "optimizer=sgd"], "03_optimizer=sgd"),
-        (0, 1, ["optimizer=sgd"], "0_optimizer=sgd"),
-        (0, 2, ["+model.x='a/b: c'"], "0_model.x=a-b_c"),
-        (1, 2, ["optimizer.lr=0.0012345678901"], "1_optimizer.lr=0.001235"),
-        (1, 2, [f"model.x={'y' * 300}"], "1_model.x=" + "y" * 110),
-    ],
-)
-def test_names_of_folders(number, total, overrides, name):
-    varied = ["optimizer", "optimizer.lr", "+model.x", "model.x"]
-    assert job_name(number, total, overrides, varied) == name
-
-
-def test_every_combination_is_a_job_and_the_last_key_varies_fastest():
-    jobs = grid(OverridesParser.create().parse_overrides(["data=digits", "model.hidden=[8],[8,4]", "seed=range(1,3)"]))
-    names = [job_name(number, len(jobs), job, ["model.hidden", "seed"]) for number, job in enumerate(jobs)]
-    assert names == [
-        "0_model.hidden=8_seed=1", "1_model.hidden=8_seed=2", "2_model.hidden=8-4_seed=1", "3_model.hidden=8-4_seed=2"
-    ]  # fmt: skip
 
 
 def test_each_job_gives_the_numbers_of_the_same_run_alone(command):
@@ -138,65 +97,6 @@ def test_fail_fast_stops_at_the_first_and_the_rest_can_be_done_later(command):
     assert "to do: 1_optimizer.lr=-1, 2_optimizer.lr=0.2" in again.out
     assert statuses(sweep_of()) == ["completed", "failed", "completed"]
     assert (sweep_of() / "0_optimizer.lr=0.1/metrics.json").read_bytes() == first
-
-
-TO_KILL = ("data=digits", "trainer.accelerator=cpu", "trainer.max_epochs=20", "model.hidden=[20]")
-
-
-def killed_sweep(folder: Path, kill: signal.Signals, *overrides: str) -> subprocess.Popen:
-    """A sweep of three jobs that was stopped from outside while it was at the second."""
-    settings = [*TO_KILL, "seed=1,2,3", *overrides]
-    with (folder / "stderr").open("w") as errors:
-        process = subprocess.Popen(
-            [*PROGRAM, "-m", *settings],
-            cwd=folder, stdout=subprocess.DEVNULL, stderr=errors, preexec_fn=hear_interrupts,
-        )  # fmt: skip
-    deadline = time.monotonic() + 60
-    while not list(folder.rglob("1_seed=2/checkpoints/last.ckpt")) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    process.workers = subprocess.run(["pgrep", "-P", f"{process.pid}"], capture_output=True, text=True).stdout.split()
-    process.send_signal(kill)
-    process.wait(timeout=60)  # not for its pipes: a launcher's workers may outlive it
-    return process
-
-
-@pytest.mark.parametrize("kill", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
-def test_a_sweep_that_was_stopped_goes_on_with_the_jobs_that_had_not_finished(command, tmp_path, kill):
-    process = killed_sweep(tmp_path, kill)
-    sweep = sweep_of(tmp_path)
-    if kill == signal.SIGINT:
-        assert process.returncode == 130
-        assert "Traceback" not in (tmp_path / "stderr").read_text()
-        assert statuses(sweep) == ["completed", "interrupted", None]
-        assert "interrupted" in (sweep / "report.md").read_text()
-    else:
-        assert statuses(sweep) == ["completed", None, None]
-    finished = (sweep / "0_seed=1/metrics.json").read_bytes()
-    done = command(f"sweep.resume={sweep}")
-    assert done.code == 0, done.err
-    assert "1 have finished; to do: 1_seed=2, 2_seed=3" in done.out
-    assert statuses(sweep) == ["completed"] * 3
-    assert (sweep / "0_seed=1/metrics.json").read_bytes() == finished
-    alone = command(*TO_KILL, "seed=2", "hydra.run.dir=alone")
-    assert alone.code == 0, alone.err
-    assert records.read_run(sweep / "1_seed=2").metrics == records.read_run(tmp_path / "alone").metrics
-
-
-@pytest.mark.slow
-@pytest.mark.run
-def test_jobs_that_outlive_their_killed_sweep_are_waited_for(tmp_path):
-    process = killed_sweep(
-        tmp_path, signal.SIGKILL, "hydra/launcher=joblib", "trainer.max_epochs=200", "hydra.launcher.n_jobs=2"
-    )
-    sweep = sweep_of(tmp_path)
-    done = subprocess.run([*PROGRAM, f"sweep.resume={sweep}"], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "still at work" in done.stdout
-    assert statuses(sweep) == ["completed"] * 3
-    time.sleep(2)  # more than lit_dl.cli.hydra_job.WATCH_SECONDS
-    assert len(process.workers) >= 2
-    states = subprocess.run(["ps", "-o", "stat=", "-p", ",".join(process.workers)], capture_output=True, text=True)
-    assert set(states.stdout.split()) <= {"Z"}  # gone, if not yet waited for
 
 
 @pytest.mark.slow
