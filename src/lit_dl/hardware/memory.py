@@ -113,7 +113,7 @@ def measure(task: Classifier, network: nn.Module, data: InMemoryData, samples: i
     existing = [*copy.parameters(), *copy.buffers(), inputs, targets]
 
     def train() -> None:
-        copy.training_step((inputs, targets), 0).backward()  # type: ignore[no-untyped-call]
+        copy.training_step((inputs, targets), 0).backward()  # type: ignore[no-untyped-call]  # torch's
 
     @torch.inference_mode()
     def predict() -> None:

@@ -140,7 +140,7 @@ def _step(task: Classifier, data: InMemoryData, device: torch.device, size: int)
     def step() -> None:
         inputs, targets = (part.to(device) for part in batch)
         optimizer.zero_grad()
-        copy.training_step((inputs, targets), 0).backward()  # type: ignore[no-untyped-call]
+        copy.training_step((inputs, targets), 0).backward()  # type: ignore[no-untyped-call]  # torch's
         optimizer.step()
 
     return step

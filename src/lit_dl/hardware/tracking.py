@@ -23,7 +23,7 @@ class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]  # so torch
     """
 
     def __init__(self, existing: Iterable[Tensor]) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()  # type: ignore[no-untyped-call]  # so torch has it
         self.now = 0  # bytes
         self.peak = 0
         self._known = {_address(tensor) for tensor in existing}

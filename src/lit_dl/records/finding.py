@@ -89,7 +89,7 @@ def read_advice(overrides: str) -> tuple[Advice, ...]:
     """From what ``as_overrides`` gave."""
     keys = {override: key for key, override in OVERRIDES.items()}
     pairs = (override.split("=", 1) for override in overrides.split())
-    return tuple(Advice(keys.get(key, key), value) for key, value in pairs)  # type: ignore[arg-type]
+    return tuple(Advice(keys.get(key, key), value) for key, value in pairs)  # type: ignore[arg-type]  # as read
 
 
 def _in_words(advice: Advice) -> str:

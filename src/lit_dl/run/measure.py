@@ -18,6 +18,7 @@ def measure_hardware(request: RunRequest) -> None:
         CommandError: if it cannot be built, or the measurement's arguments are wrong.
         OSError: if data is missing or the folder cannot be written.
     """
+    import torch
     from lightning.pytorch import seed_everything
 
     cfg, folder, record = request.cfg, request.folder, request.new_record()
@@ -36,6 +37,7 @@ def measure_hardware(request: RunRequest) -> None:
         record.metrics = dict(recipe(cfg.hardware)(task, data, folder, **own))
     record.status, record.stop_reason = "completed", "measured; nothing was trained"
     record.seconds = time.perf_counter() - begun
-    record.environment = records.describe_environment("cpu")
+    device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+    record.environment = records.describe_environment(str(device))  # the CPU is measured beside it
     records.write_run(record, folder)
     say(f"\ncompleted: {record.stop_reason}; {duration(record.seconds)}\nrun folder   {relative(folder)}")
