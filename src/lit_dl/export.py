@@ -133,11 +133,14 @@ def _checkpoint(folder: Path, name: str | None) -> Path:
             "run, such as outputs/train/<date>_<time>"
         )
     names = (records.BEST, records.LAST) if name is None else (name,)
-    paths = [folder / records.CHECKPOINTS / f"{each}.ckpt" for each in names]
-    found = next((path for path in paths if path.is_file()), None)
-    if found is None:
-        raise ValueError(f"{folder} has no {' or '.join(str(path.relative_to(folder)) for path in paths)} to export")
-    return found
+    whole, damaged = records.whole_checkpoints(folder, names)
+    if whole:
+        if damaged:
+            say(f"{damaged[0]} is damaged: {whole[0].name} is exported instead", style="yellow")
+        return whole[0]
+    if damaged:
+        raise ValueError(f"{' and '.join(map(str, damaged))}: damaged, so that there is nothing to export")
+    raise ValueError(f"{folder} has no {' or '.join(f'{records.CHECKPOINTS}/{each}.ckpt' for each in names)} to export")
 
 
 def _write(network: "nn.Module", in_shape: Sequence[int], file: Path) -> None:

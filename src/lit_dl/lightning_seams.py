@@ -23,6 +23,7 @@ from torch.utils._pytree import tree_leaves as tree_leaves
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningModule, Trainer
+    from lightning.pytorch.callbacks import ModelCheckpoint
     from lightning.pytorch.loggers import TensorBoardLogger
     from tensorboard.compat.proto.summary_pb2 import Summary
 
@@ -72,18 +73,33 @@ def is_fitting(trainer: "Trainer") -> bool:
     return trainer.state.fn == "fit" and not trainer.sanity_checking
 
 
-def complete_epoch(checkpoint: dict[str, Any]) -> None:
+def is_mid_epoch(trainer: "Trainer") -> bool:
+    """Whether training is under way and more batches of the epoch are to come, as in a validation between them."""
+    return is_fitting(trainer) and not trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
+
+
+def save_if_best(checkpoints: "ModelCheckpoint", trainer: "Trainer") -> None:
+    """Let a ModelCheckpoint that saves at the end of epochs save now, if what it monitors is at its best."""
+    checkpoints._save_topk_checkpoint(trainer, checkpoints._monitor_candidates(trainer))
+
+
+def complete_epoch(checkpoint: dict[str, Any]) -> bool:
     """Count the epoch at whose end a checkpoint was saved as complete, in the state of Lightning's loops.
 
     Lightning does so only after the hook that saves, and with ``max_steps`` a resumed training would count it twice.
+
+    Returns:
+        whether it was saved at the end of an epoch, not in the middle of one.
     """
     fit_loop = checkpoint["loops"]["fit_loop"]
     batches, epochs = fit_loop["epoch_loop.batch_progress"], fit_loop["epoch_progress"]
-    if batches["is_last_batch"] and epochs["total"]["processed"] == epochs["total"]["started"]:
+    at_end = bool(batches["is_last_batch"]) and epochs["total"]["processed"] == epochs["total"]["started"]
+    if at_end:
         batches["is_last_batch"] = False
         batches["current"] = dict.fromkeys(batches["current"], 0)
         for counts in epochs.values():
             counts["completed"] = counts["processed"]
+    return at_end
 
 
 @contextmanager

@@ -6,20 +6,20 @@ misspelt override answer within a second.
 
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
-
-from omegaconf import OmegaConf
+from pathlib import Path
 
 from lit_dl import records
 from lit_dl.cli.main import run_command
+from lit_dl.cli.process import undisturbed
 from lit_dl.cli.values import check_values
 from lit_dl.console import console, say, start_block
 from lit_dl.errors import CommandError, command_errors
 from lit_dl.run.build import Run, build
-from lit_dl.run.finish import finish
+from lit_dl.run.finish import finish, tell, write_record
 from lit_dl.run.heading import heading
 from lit_dl.run.measure import measure_hardware
 from lit_dl.run.request import RunRequest
+from lit_dl.run.resumption import check_unfinished
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,14 +45,10 @@ def train(request: RunRequest) -> None:
         fit(request, run, record)
         test(run, record)
         finish(request, run, record)
-    except CommandError:
-        raise
     except BaseException as error:
-        interrupted = isinstance(error, KeyboardInterrupt)
-        record.status = "interrupted" if interrupted else "failed"
-        record.stop_reason = "stopped by the user" if interrupted else str(error) or type(error).__name__
-        finish(request, run, record)
+        give_up(request, run, record, error)
         raise
+    tell(request, run, record)
 
 
 def ask(request: RunRequest) -> None:
@@ -64,7 +60,7 @@ def ask(request: RunRequest) -> None:
     try:
         check_values(request.cfg)
         if request.cfg.resume is not None:
-            _check_unfinished(request)
+            check_unfinished(request)
     except ValueError as error:
         raise CommandError(str(error)) from error
     from lit_dl.lightning_seams import be_quiet
@@ -84,8 +80,6 @@ def prepare(request: RunRequest, run: Run, record: records.RunRecord) -> None:
     with command_errors("data"):
         run.data.setup()
     record.data = {"name": run.data.name, **run.data.sizes(), "sha256": run.data.sha256}
-    if request.cfg.resume is not None:
-        records.write_config(OmegaConf.to_yaml(request.cfg), record.overrides, request.folder)
     say(start_block(heading(request, run), run.layers))
 
 
@@ -100,10 +94,9 @@ def fit(request: RunRequest, run: Run, record: records.RunRecord) -> None:
 
     from lit_dl.lightning_seams import interruptions
 
-    checkpoint = str(records.last_checkpoint(request.folder)) if request.cfg.resume is not None else None
     try:
         with interruptions():
-            run.trainer.fit(run.task, datamodule=run.data, ckpt_path=checkpoint)
+            run.trainer.fit(run.task, datamodule=run.data, ckpt_path=None if run.start is None else str(run.start.path))
     except MisconfigurationException as error:  # what Lightning can tell only with the data at hand
         raise CommandError(f"trainer: {error}") from error
     record.status, record.stop_reason = _how_it_ended(run)
@@ -118,25 +111,32 @@ def test(run: Run, record: records.RunRecord) -> None:
     if record.status == "diverged" or "test" not in run.data.sizes():
         return
     best = run.best.best_model_path if run.early_stopping is not None and run.best is not None else ""
+    if best and records.is_damaged(Path(best)):
+        say(f"{best} is damaged: the last parameters are evaluated instead of the best", style="yellow")
+        best = ""
     loaders = run.data.evaluation_dataloaders()
     run.trainer.validate(run.task, dataloaders=loaders, ckpt_path=best or None, verbose=False)
     run.trainer.test(run.task, datamodule=run.data, verbose=False)
 
 
-def _check_unfinished(request: RunRequest) -> None:
-    cfg = request.cfg
-    with suppress(FileNotFoundError):  # a run that was killed
-        record, epochs = records.read_run(request.folder), cfg.trainer.max_epochs
-        if record.status == "diverged":
-            raise ValueError(
-                f"resume={cfg.resume}: it diverged, and would again. Its diagnosis says what to try instead"
-            )
-        if record.status == "early_stopped" and cfg.early_stopping is not None:
-            raise ValueError(f"resume={cfg.resume}: it was stopped early. To go on all the same: early_stopping=off")
-        if record.status == "completed" and 0 < epochs <= record.epochs:
-            raise ValueError(
-                f"resume={cfg.resume}: its {record.epochs} epochs are done. For more, set trainer.max_epochs above that"
-            )
+def give_up(request: RunRequest, run: Run | None, record: records.RunRecord, error: BaseException) -> None:
+    """Leave what is known of a run that broke off; or, of one that was to go on and got no further, what was there."""
+    goes_on = request.cfg.resume is not None
+    if goes_on and (run is None or run.continuation.waits):
+        if run is not None:
+            run.continuation.withdraw()
+        if not request.is_job or (request.folder / records.METRICS_FILE).exists():
+            return
+    if isinstance(error, CommandError):
+        return
+    interrupted = isinstance(error, KeyboardInterrupt)
+    record.status = "interrupted" if interrupted else "failed"
+    record.stop_reason = "stopped by the user" if interrupted else str(error) or type(error).__name__
+    with undisturbed():  # at once, as pictures take a while, and a user may not want to wait
+        write_record(request, run, record)
+    finish(request, run, record)
+    if run is not None:
+        tell(request, run, record)
 
 
 def _check_devices(request: RunRequest, run: Run) -> None:

@@ -43,7 +43,7 @@ def epochs_kept(folder: Path, module: Scripted, monitor: str = "val/loss", mode:
         plugins=[AtomicCheckpointIO()], enable_progress_bar=False, enable_model_summary=False,
     )  # fmt: skip
     trainer.fit(module, loader, loader)
-    paths = (folder / records.CHECKPOINTS).glob("*")
+    paths = (folder / records.CHECKPOINTS).glob("*.ckpt")
     return {path.name: torch.load(path, weights_only=True)["state_dict"]["weight"].item() for path in paths}
 
 
@@ -83,7 +83,9 @@ def test_a_checkpoint_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         AtomicCheckpointIO().save_checkpoint({"epoch": 2}, path)
     assert torch.load(path, weights_only=True) == {"epoch": 1}
-    assert list(path.parent.iterdir()) == [path]
+    assert set(path.parent.iterdir()) == {path, records.checksum_file(path)}
+    assert not records.is_damaged(path)
     monkeypatch.undo()
     AtomicCheckpointIO().save_checkpoint({"epoch": 2}, path)
     assert torch.load(path, weights_only=True) == {"epoch": 2}
+    assert not records.is_damaged(path)

@@ -10,7 +10,9 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from lit_dl import records
-from lit_dl.lightning_seams import is_trial
+from lit_dl.lightning_seams import is_mid_epoch, is_trial, save_if_best
+
+PATHS = ("best_model_path", "kth_best_model_path", "last_model_path")  # in the state of a ModelCheckpoint
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -30,15 +32,14 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         path.parent.mkdir(parents=True, exist_ok=True)
         content = BytesIO()
         torch.save(checkpoint, content)  # in memory: torch.save turns a full disk into an error that does not say so
-        with records.replacing(path) as part:
-            part.write_bytes(content.getbuffer())
+        records.write_checkpoint(path, content.getbuffer())
 
 
 class BestAndLast(ModelCheckpoint):
     """Keeps ``best.ckpt``, of the best value of a metric, and ``last.ckpt``, of the end of the last epoch.
 
-    Neither is replaced by parameters or a metric that are not finite. The best is looked for where its metric is new:
-    ``val/*`` after each validation, ``train/*`` after each epoch.
+    Neither is replaced by parameters or a metric that are not finite. The best is looked for at the end of an epoch, so
+    that a run can go on from either, and after each validation in the middle of one.
 
     Args:
         folder: the run folder.
@@ -52,15 +53,16 @@ class BestAndLast(ModelCheckpoint):
             filename=records.BEST,
             monitor=monitor,
             mode=mode,
-            save_on_train_epoch_end=monitor.startswith("train"),
+            save_on_train_epoch_end=True,
             enable_version_counter=False,
         )
         self.last = records.last_checkpoint(folder)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save the state as the best one, if it is."""
-        if self._can_be_best(trainer, pl_module):
-            super().on_validation_end(trainer, pl_module)
+        """Save the state as the best one, if it is; at the end of an epoch ``on_train_epoch_end`` does."""
+        is_new = is_mid_epoch(trainer) and not str(self.monitor).startswith("train")
+        if is_new and not is_trial(trainer) and self._can_be_best(trainer, pl_module):
+            save_if_best(self, trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save the state as the best one, if it is, and as the last one."""
@@ -68,6 +70,13 @@ class BestAndLast(ModelCheckpoint):
             super().on_train_epoch_end(trainer, pl_module)
         if not is_trial(trainer) and _is_finite(pl_module):
             trainer.save_checkpoint(self.last)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from what ``state_dict`` gave, also where the run folder has been moved since."""
+        folder = Path(str(self.dirpath))
+        here = {name: str(folder / Path(state_dict[name]).name) for name in PATHS if state_dict[name]}
+        models = {str(folder / Path(path).name): value for path, value in state_dict["best_k_models"].items()}
+        super().load_state_dict({**state_dict, **here, "best_k_models": models, "dirpath": self.dirpath})
 
     def _can_be_best(self, trainer: Trainer, pl_module: LightningModule) -> bool:
         """Whether what is watched has a value, and both it and the parameters are finite."""

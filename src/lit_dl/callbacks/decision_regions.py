@@ -82,13 +82,15 @@ class DecisionRegions(Callback):
         self.gif = Gif()
         self._batches: list[tuple[Tensor, Tensor]] = []  # on the CPU; MOST_POINTS rows at most
         self._missing = MOST_POINTS  # rows to come
+        self._accuracy = ""  # of the newest validation, in words
         self._plane: Plane | None = None  # this and the next are made for the first image
         self._image: RegionsImage | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin anew; of a training that is resumed, go on with its GIF."""
-        self._forget()
-        if self.animate and trainer.global_step > 0:
+        """Begin anew, but for a training that goes on."""
+        if trainer.global_step == 0:
+            self._forget()
+        elif self.animate and not self.gif.frames:  # its checkpoint is of 0.2.0, or it was not animated before
             self.gif.load(Path(trainer.default_root_dir) / GIF_FILE)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
@@ -101,6 +103,7 @@ class DecisionRegions(Callback):
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw an image, where one is wanted."""
+        self._accuracy = _accuracy(trainer)
         writers = boards(trainer)
         wanted = writers or (self.animate and trainer.is_global_zero)
         if not is_fitting(trainer) or not self._batches or not wanted:
@@ -125,11 +128,27 @@ class DecisionRegions(Callback):
             points.numpy(),
             labels.numpy(),
             probabilities.shape[-1],
-            _when(trainer, trainer.current_epoch),
+            self._when(trainer, trainer.current_epoch),
         )
         figure.savefig(folder / "decision_regions.png")
         if self.gif.frames:
             self.gif.save(folder / GIF_FILE)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run draws from."""
+        if not self._batches:
+            return {}
+        drawn = {"is_drawn": self._plane is not None, "accuracy": self._accuracy}
+        return {"points": self._points(), **drawn, "gif": self.gif.state()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from what ``state_dict`` gave."""
+        self._forget()
+        self._batches = [state_dict["points"]]
+        self._missing -= len(state_dict["points"][0])
+        self._plane = Plane(state_dict["points"][0]) if state_dict["is_drawn"] else None
+        self._accuracy = state_dict["accuracy"]
+        self.gif.restore(state_dict["gif"])
 
     def _draw(self, trainer: Trainer, module: LightningModule) -> np.ndarray:
         if self._plane is None:
@@ -140,7 +159,10 @@ class DecisionRegions(Callback):
             self._image = RegionsImage(
                 self._plane.extent, points.numpy(), labels.numpy(), classes=probabilities.shape[-1]
             )
-        return self._image.draw(region_colours(probabilities), _when(trainer, trainer.current_epoch + 1))
+        return self._image.draw(region_colours(probabilities), self._when(trainer, trainer.current_epoch + 1))
+
+    def _when(self, trainer: Trainer, epoch: int) -> str:
+        return f"step {trainer.global_step:,}, epoch {epoch:,}{self._accuracy}"
 
     def _points(self) -> tuple[Tensor, Tensor]:
         points, labels = zip(*self._batches, strict=True)
@@ -166,7 +188,6 @@ def _points_and_labels(batch: Any) -> tuple[Tensor, Tensor]:
     return parts[0], parts[1]
 
 
-def _when(trainer: Trainer, epoch: int) -> str:
+def _accuracy(trainer: Trainer) -> str:
     metric = next((name for name in ACCURACIES if name in trainer.callback_metrics), None)
-    accuracy = "" if metric is None else f"; validation accuracy {trainer.callback_metrics[metric].item():.3f}"
-    return f"step {trainer.global_step:,}, epoch {epoch:,}{accuracy}"
+    return "" if metric is None else f"; validation accuracy {trainer.callback_metrics[metric].item():.3f}"

@@ -33,9 +33,10 @@ class FeatureMaps(Callback):
         self._sample: Tensor | None = None  # (1, *in_shape)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Keep the filters as they are before the first step."""
+        """Keep the filters as they are before the first step; of a training that goes on, they are kept already."""
         convolutions = _convolutions(pl_module)
-        self._before = (trainer.global_step, convolutions[0].weight.detach().clone()) if convolutions else None
+        if trainer.global_step == 0 or self._before is None:
+            self._before = (trainer.global_step, convolutions[0].weight.detach().clone()) if convolutions else None
 
     def on_validation_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
@@ -53,7 +54,16 @@ class FeatureMaps(Callback):
         now = _convolutions(pl_module)[0].weight
         self._show(trainer, "filters", filters({f"step {start:,}": before, f"step {trainer.global_step:,}": now}))
         if self._sample is not None:
-            self._show(trainer, "feature_maps", feature_maps(self._sample[0], maps_of(pl_module, self._sample)))
+            sample = self._sample.to(pl_module.device)
+            self._show(trainer, "feature_maps", feature_maps(sample[0], maps_of(pl_module, sample)))
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run draws from."""
+        return {} if self._before is None else {"before": self._before, "sample": self._sample}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from what ``state_dict`` gave."""
+        self._before, self._sample = state_dict["before"], state_dict["sample"]
 
     def _show(self, trainer: Trainer, name: str, figure: Figure) -> None:
         if self.folder is not None:

@@ -135,10 +135,13 @@ class GradientMonitor(Callback):
         """Put the hooks on the network and lay out the charts."""
         if trainer.global_step == 0:  # a new training, not one that is resumed
             self._state = MonitorState(self.options.optimizer_steps)
-        elif self._restored is not None:
-            self._state.load(self._restored)
-        self._restored = None
+            self._restored = None
+        restored, self._restored = self._restored or {}, None
+        if restored:
+            self._state.load(restored)
         self._training = MonitoredTraining(trainer, pl_module, self._state, self.options)
+        if restored.get("under_way") is not None:  # 0.2.0 did not keep it
+            self._training.go_on(restored["under_way"])
         of_steps = ("effective_lr", *STEP_MEASURES) if self.options.optimizer_steps else ()
         for board in boards(trainer):
             board.experiment.add_custom_scalars(charts((*MEASURES, *of_steps)))
@@ -192,10 +195,13 @@ class GradientMonitor(Callback):
 
         Where no layer compares with others, as with a point on a surface, nothing but a divergence is looked for.
         """
-        if self._training is None:  # there was nothing left to train
+        if self._restored is not None and trainer.global_step > 0:  # it was stopped after its last step
+            self.on_train_start(trainer, pl_module)
+            self.on_train_end(trainer, pl_module)
+        if self._training is None:
             return
-        self._now.draw()
-        if not self._now.compares_layers() and not self.findings:
+        self._now.picture.draw()
+        if not self._state.diagnosis.compares_layers and not self.findings:
             return
         for board in boards(trainer):
             text = as_markdown(self.findings, self.options.wording)
@@ -212,7 +218,9 @@ class GradientMonitor(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run goes on from."""
-        return self._state.state(running=0.0 if self._training is None else self._training.seconds())
+        if self._training is None:
+            return self._state.state(running=0.0)
+        return {**self._state.state(self._training.seconds()), "under_way": self._training.under_way()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from what ``state_dict`` gave, once training does; a checkpoint that is tested changes nothing."""

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Mapping
 from statistics import fmean
 from typing import Any
 
@@ -10,6 +11,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from lit_dl.callbacks.divergence import Divergence, of_forward_pass, of_gradient, of_what_was_read
+from lit_dl.callbacks.flow_picture import FlowPicture
 from lit_dl.callbacks.monitor_state import MonitorOptions, MonitorState
 from lit_dl.callbacks.tensorboard import as_markdown, by_activation, by_layer, log_histograms
 from lit_dl.console import say
@@ -21,12 +23,10 @@ from lit_dl.diagnostics.step_measurement import Meters, StepMeasurement
 from lit_dl.diagnostics.transfer import Transfer
 from lit_dl.lightning_seams import has_scaler, log_every, scale_left
 from lit_dl.loggers import boards, is_logged_step, log_scalars
-from lit_dl.plots.training import GradientFlowImage
 from lit_dl.records import Finding
 
 VALIDATION_LOSSES = ("val/loss", "val_loss", "valid_loss", "validation_loss")  # names that modules give it
 STEPS_BETWEEN_COUNTS = 10  # of zeros, at least: counting takes as long as two norms, and nobody needs it at every step
-SECONDS_BETWEEN_PICTURES = 5.0  # as often as TensorBoard looks for something new; one takes some 15 ms
 
 
 class MonitoredTraining:
@@ -49,20 +49,38 @@ class MonitoredTraining:
         self.step = self._logged = trainer.global_step  # the newest step, and that which was logged last
         self.measurement: StepMeasurement | None = None  # of the open step, if it is logged
         self.meters: Meters | None = None  # once the layers are known, after the first forward pass
+        self.device = module.device
         self._is_open = False  # no step has begun
         self._is_automatic = module.automatic_optimization  # whether Lightning steps the optimizer
         # Whether loss and gradient are looked at before the step: it costs nothing on a CPU.
-        self._looks_ahead = module.device.type == "cpu" and trainer.world_size == 1 and not has_scaler(trainer)
+        self._looks_ahead = self.device.type == "cpu" and trainer.world_size == 1 and not has_scaler(trainer)
         self._every = log_every(trainer)
         self._logs = False  # whether the coming step is logged; set by each batch
         self._batch: tuple[int, Any] = (0, None)  # the newest: its number and what is in it
         self._rms: list[Tensor] = []  # RMS gradients of the steps not yet read, (layers,) on the device
         self._zeros_counted: int | None = None  # the step of the last count; none before the first
         self._epoch_of_histograms = -1  # before the first epoch
-        steps = trainer.estimated_stepping_batches
-        self._picture = GradientFlowImage(int(steps) if math.isfinite(steps) else None)
         self._begun: float | None = time.perf_counter()  # None once training has ended
-        self._drawn = self._begun  # when the picture was renewed last; the first is due a while after the start
+        self.picture = FlowPicture(trainer, state.history)
+
+    def under_way(self) -> dict[str, Any]:
+        """Primitives and tensors, from which ``go_on`` goes on: what lies between two logged steps."""
+        return {
+            "logged": self._logged,
+            "zeros_counted": self._zeros_counted,
+            "epoch_of_histograms": self._epoch_of_histograms,
+            "rms": [rms.cpu() for rms in self._rms],
+            "losses": self.losses.state(),
+            "activations": self.watch.state(),
+        }
+
+    def go_on(self, state: Mapping[str, Any]) -> None:
+        """Go on from what ``under_way`` gave."""
+        self._logged, self._zeros_counted = state["logged"], state["zeros_counted"]
+        self._epoch_of_histograms = state["epoch_of_histograms"]
+        self._rms = [rms.to(self.device) for rms in state["rms"]]
+        self.losses.load(state["losses"])
+        self.watch.load(state["activations"])
 
     def begin_batch(self, batch: Any, batch_idx: int) -> None:
         """Watch a forward pass."""
@@ -114,8 +132,8 @@ class MonitoredTraining:
             found = self.state.diagnosis.see_validation(self.trainer.global_step, fmean(seen), metrics[name].item())
             self._say(found)
         self.losses.since_validation = []
-        if time.perf_counter() - self._drawn > SECONDS_BETWEEN_PICTURES:
-            self.draw()
+        if self.picture.is_due():
+            self.picture.draw()
 
     def end_epoch(self) -> None:
         """Take in the epoch's mean loss."""
@@ -125,19 +143,6 @@ class MonitoredTraining:
         if self.losses.since_epoch:
             self.state.diagnosis.see_epoch(fmean(self.losses.since_epoch))
         self.losses.since_epoch = []
-
-    def compares_layers(self) -> bool:
-        """Whether there are layers to judge by, as far as is known; a point on a surface has none."""
-        return self.meters is None or not self.meters.compared or any(self.meters.compared)
-
-    def draw(self) -> None:
-        """Renew the picture of the gradient flow."""
-        if not self.state.history.layers:
-            return
-        for board in boards(self.trainer):
-            picture = self._picture.draw(self.state.history)
-            board.experiment.add_image("gradient_flow", picture, self.trainer.global_step, dataformats="HWC")
-        self._drawn = time.perf_counter()
 
     def seconds(self) -> float:
         """Since training began; 0 once it has ended, and is counted."""

@@ -29,6 +29,20 @@ def process_put_back() -> Iterator[None]:
         logging.raiseExceptions = raises
 
 
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Let SIGINT and SIGTERM wait for nothing in a block that has to be whole: they are not heard."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handlers = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            _put_back_signal(number, handler)
+
+
 def _put_back(variables: dict[str, str]) -> None:
     for name in [name for name in os.environ if name not in variables]:
         del os.environ[name]

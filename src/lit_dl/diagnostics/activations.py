@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -10,15 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from lit_dl.diagnostics.transfer import NamedHandle, Transfer
-from lit_dl.layers import CHANNEL_NORMS, CONVOLUTIONS, Layer, is_activation, kind_of, layers_of, owns_parameters
+from lit_dl.diagnostics.transfer import Transfer
+from lit_dl.diagnostics.watched_activation import ENOUGH, WatchedActivation
+from lit_dl.layers import Layer, is_activation, kind_of, layers_of, owns_parameters
 from lit_dl.lightning_seams import HALF
-
-LINEAR_RANGE: dict[type[nn.Module], tuple[float, float]] = {nn.Sigmoid: (0.03, 0.97), nn.Tanh: (-0.97, 0.97)}
-"""Outputs outside these are saturated: the slope is below 0.03 there (sigmoid, of 0.25) or 0.06 (tanh, of 1)."""
-MORTAL = (nn.ReLU, nn.ReLU6)  # never negative; their units can give 0 for every sample, and then get no gradient
-ENOUGH = 1024  # samples without an answer before a diagnosis takes a unit for dead
-FOLDED = 64  # sums are kept at most before they are taken together
 
 
 class ActivationStatistics(NamedTuple):
@@ -30,57 +25,6 @@ class ActivationStatistics(NamedTuple):
     saturated: float | None  # share of outputs
     dead: float | None  # share of units that gave 0 for every sample since it was read before
     long_dead: float | None  # in the last ENOUGH samples or more; None also until so many were seen
-
-
-class _Activation:
-    """What is kept of one activation from one logged step to the next.
-
-    Args:
-        module: the activation.
-        after: the layer before it.
-        output: an example.
-    """
-
-    def __init__(self, module: nn.Module, after: nn.Module | None, output: Tensor) -> None:
-        images = isinstance(after, (*CONVOLUTIONS, *CHANNEL_NORMS)) or output.dim() > 3
-        self.module = module
-        self.after = after
-        self.is_mortal = isinstance(module, MORTAL)
-        self.bounds = next((bounds for kind, bounds in LINEAR_RANGE.items() if isinstance(module, kind)), None)
-        self.dims = output.dim()
-        self.axis = 1 if images else self.dims - 1  # of the units
-        self.others = tuple(dim for dim in range(self.dims) if dim != self.axis)  # samples and positions
-        self.units = output.shape[self.axis]
-        self.sums: list[Tensor] = []  # of each unit's outputs, none of them negative, (units,), since they were read
-        self.long_dead: float | None = None  # share of dead units in the last ENOUGH samples
-        self.long_sum: Tensor | None = None  # (units,): of a unit's outputs since those
-        self.samples = 0  # since then
-        self.size = 0  # outputs in the batch that was measured last
-        self.taken: dict[str, Tensor] = {}  # measures of it by name, each () on the device
-        self.sent: NamedHandle | None = None  # those, while a transfer has them
-        self.output: Tensor | None = None  # a copy of it, if it is kept
-
-    def add(self, output: Tensor) -> None:
-        """Take in what a batch gave."""
-        self.sums.append(output.sum(self.others))  # a list costs less than a running sum
-        self.samples += output.size(0)
-        if len(self.sums) == FOLDED:
-            self.fold()
-
-    def fold(self) -> Tensor:
-        """The sums as one, (units,)."""
-        total = torch.stack(self.sums).sum(dim=0)
-        self.sums = [total]
-        return total
-
-    def count_answers(self) -> dict[str, Tensor]:
-        """Of a ReLU the number of units that answered, () on the device, since this was asked and for longer."""
-        if not self.is_mortal:
-            return {}
-        total = self.fold()
-        self.long_sum = total if self.long_sum is None else self.long_sum + total
-        self.sums = []
-        return {"answered": torch.count_nonzero(total), "answered_long": torch.count_nonzero(self.long_sum)}
 
 
 class ForwardWatch:
@@ -102,10 +46,11 @@ class ForwardWatch:
         self._watching = self._measuring = self._keeping = False
         self._order: dict[nn.Module, None] = {}  # layers in order of first use
         self._now: nn.Module | None = None  # the layer that ran last
-        self._activations: dict[tuple[nn.Module | None, nn.Module, int, int], _Activation] = {}
-        self._only: dict[nn.Module, _Activation] = {}  # of modules that stand for one activation alone
-        self._measured: list[_Activation] = []  # those whose numbers were taken last
+        self._activations: dict[tuple[nn.Module | None, nn.Module, int, int], WatchedActivation] = {}
+        self._only: dict[nn.Module, WatchedActivation] = {}  # of modules that stand for one activation alone
+        self._measured: list[WatchedActivation] = []  # those whose numbers were taken last
         self._names: list[str] = []  # their names
+        self._restored: Mapping[str, Any] = {}  # what is to be gone on from, by name, until the first pass
         layers = [module for module in network.modules() if owns_parameters(module) and not is_activation(module)]
         activations = [module for module in network.modules() if is_activation(module)]
         self._layer_hooks = [module.register_forward_hook(self._see_layer) for module in layers]
@@ -130,6 +75,17 @@ class ForwardWatch:
         if all(count == 1 for count in uses.values()):  # so an activation is known without the layer before it
             self._only = {each.module: each for each in self._activations.values()}
             self._remove(self._layer_hooks)
+        for name, each in self._named().items():
+            if name in self._restored:
+                each.load(self._restored[name])
+
+    def state(self) -> dict[str, Any]:
+        """Primitives and tensors, from which ``load`` goes on: what was seen since it was read."""
+        return {name: each.state() for name, each in self._named().items()} if self.layers else {}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Go on from what ``state`` gave, before the first pass."""
+        self._restored = state
 
     def close(self) -> None:
         """Take the hooks off the network."""
@@ -195,16 +151,16 @@ class ForwardWatch:
                 self._measure(each, output.detach())
         self.seconds += time.perf_counter() - begun
 
-    def _find(self, module: nn.Module, output: Tensor) -> _Activation | None:
+    def _find(self, module: nn.Module, output: Tensor) -> WatchedActivation | None:
         """The activation that the module stands for after the layer that ran last."""
         if owns_parameters(module):  # PReLU is a layer too
             self._see_layer(module, None, output)
         if output.dim() < 2:
             return None
-        found = _Activation(module, self._now, output)
+        found = WatchedActivation(module, self._now, output)
         return self._activations.setdefault((self._now, module, found.dims, found.units), found)
 
-    def _measure(self, each: _Activation, output: Tensor) -> None:
+    def _measure(self, each: WatchedActivation, output: Tensor) -> None:
         # Mean, norm of the deviations (torch.std takes ten times as long), numbers below and above the bounds.
         mean = output.mean(dtype=torch.float32 if output.dtype in HALF else None)
         each.taken = {"mean": mean, "deviation": torch.linalg.vector_norm(output - mean)}
@@ -214,7 +170,11 @@ class ForwardWatch:
         each.size = output.numel()
         each.output = output.clone() if self._keeping else None
 
-    def _name(self, activations: Sequence[_Activation]) -> list[str]:
+    def _named(self) -> dict[str, WatchedActivation]:
+        activations = list(self._activations.values())
+        return dict(zip(self._name(activations), activations, strict=True))
+
+    def _name(self, activations: Sequence[WatchedActivation]) -> list[str]:
         number = {layer.module: layer.name.partition("_")[0] for layer in self.layers}
         names, seen = [], Counter[str]()
         for each in activations:
@@ -235,7 +195,7 @@ def _tensor(output: Any) -> Tensor | None:
     return output if isinstance(output, Tensor) else None
 
 
-def _statistics(name: str, each: _Activation) -> ActivationStatistics:
+def _statistics(name: str, each: WatchedActivation) -> ActivationStatistics:
     numbers = each.sent
     assert numbers is not None, "call send() first"
     mean, std = numbers["mean"], numbers["deviation"] / each.size**0.5

@@ -138,6 +138,11 @@ class Diagnosis:
         return new
 
     @property
+    def compares_layers(self) -> bool:
+        """Whether there are layers to judge by, as far as is known; a point on a surface has none."""
+        return self._last is None or not self._last.compared or any(self._last.compared)
+
+    @property
     def diverged_at(self) -> int | None:
         """The step at which loss or gradient were found not to be finite."""
         return next((finding.since_step for finding in self.findings if finding.kind == "diverged"), None)
@@ -150,7 +155,8 @@ class Diagnosis:
     def state(self) -> dict[str, Any]:
         """Primitives, from which ``load`` goes on."""
         findings = [finding.as_json() for finding in self.findings]
-        return {**asdict(self._judgements), "stats": asdict(self.stats), "findings": findings}
+        last = None if self._last is None else self._last.state()
+        return {**asdict(self._judgements), "stats": asdict(self.stats), "findings": findings, "last": last}
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Go on from what ``state`` gave, also from that of 0.1.0, which had other names for two of its parts."""
@@ -158,6 +164,8 @@ class Diagnosis:
         given = {renamed.get(name, name): value for name, value in state.items()}
         self.findings = [Finding.from_json(each) for each in given.pop("findings")]
         self.stats = RunningStatistics(**given.pop("stats"))
+        last = given.pop("last", None)
+        self._last = None if last is None else Observation.load(last)
         self._judgements = Judgements(**given)
 
     def _knows(self, kind: Kind) -> bool:

@@ -1,9 +1,14 @@
 """The losses of a training's steps, left on the device until they are read."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from torch import Tensor
 
 from lit_dl.diagnostics.history import History
 from lit_dl.diagnostics.transfer import Handle, Transfer
+
+KEPT = ("since_observation", "since_validation", "since_epoch")
 
 
 class LossBuffer:
@@ -49,6 +54,15 @@ class LossBuffer:
         self._history.add_losses(step - len(losses) + 1, losses)
         for kept in (self.since_observation, self.since_validation, self.since_epoch):
             kept += losses
+
+    def state(self) -> dict[str, Any]:
+        """Primitives, from which ``load`` goes on; to be asked for when all losses were read."""
+        return {name: list(getattr(self, name)) for name in KEPT}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Go on from what ``state`` gave."""
+        for name in KEPT:
+            setattr(self, name, list(state[name]))
 
     def read_now(self, step: int) -> None:
         """Read them by a transfer of their own."""

@@ -1,9 +1,10 @@
 """What the rules see of a training: an observation of each logged step, and running statistics of those before."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
+from typing import Any
 
 from lit_dl.diagnostics.activations import ActivationStatistics
 
@@ -28,6 +29,15 @@ class Observation:
         """The values of compared layers that have one, by row."""
         rows = enumerate(zip(values, self.compared, strict=True))
         return {row: value for row, (value, compared) in rows if compared and value is not None}
+
+    def state(self) -> dict[str, Any]:
+        """Primitives, from which ``load`` makes it again."""
+        return {**asdict(self), "activations": [list(each) for each in self.activations]}
+
+    @classmethod
+    def load(cls, state: Mapping[str, Any]) -> "Observation":
+        """From what ``state`` gave."""
+        return cls(**{**state, "activations": [ActivationStatistics(*each) for each in state["activations"]]})
 
     @cached_property
     def fastest(self) -> float:

@@ -1,5 +1,6 @@
 """What a run leaves on disk, and how it is read back. Imports no torch."""
 
+from lit_dl.records.checkpoints import checksum_file, is_damaged, whole_checkpoints, write_checkpoint
 from lit_dl.records.config import named_choices, overrides_to_resume, read_config, write_config
 from lit_dl.records.curves import CurvesRecord, read_curves, write_curves
 from lit_dl.records.environment import describe_environment
@@ -15,6 +16,7 @@ from lit_dl.records.files import (
     STOP_FILE,
     SWEEP_FILE,
     last_checkpoint,
+    remove_parts,
     replacing,
     write_text,
 )
@@ -44,9 +46,11 @@ __all__ = [
     "Status",
     "SweepRecord",
     "alone_in",
+    "checksum_file",
     "close_log",
     "describe_environment",
     "file_name",
+    "is_damaged",
     "is_running",
     "last_checkpoint",
     "named_choices",
@@ -56,8 +60,11 @@ __all__ = [
     "read_curves",
     "read_run",
     "read_sweep",
+    "remove_parts",
     "replacing",
+    "whole_checkpoints",
     "withdraw",
+    "write_checkpoint",
     "write_config",
     "write_curves",
     "write_run",

@@ -1,5 +1,6 @@
 """The config in a run folder: with what it was started, and with what it goes on."""
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,8 @@ from typing import Any
 import yaml
 
 from lit_dl.overrides import without
-from lit_dl.records.files import CHECKPOINTS, HYDRA_FOLDER, LAST, last_checkpoint, write_text
+from lit_dl.records.checkpoints import whole_checkpoints
+from lit_dl.records.files import CHECKPOINTS, HYDRA_FOLDER, LAST, write_text
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -44,6 +46,22 @@ def overrides_to_resume(folder: Path) -> list[str]:
     path = folder / HYDRA_FOLDER / "overrides.yaml"
     if not path.is_file():
         raise ValueError(f"{folder} is no run folder: it has no {HYDRA_FOLDER}/overrides.yaml")
-    if not last_checkpoint(folder).is_file():
-        raise ValueError(f"{folder} has no {CHECKPOINTS}/{LAST}.ckpt to go on from: its first epoch was not finished")
-    return without("resume", yaml.safe_load(path.read_text(encoding="utf-8")))
+    asked = _overrides(path)
+    whole, damaged = whole_checkpoints(folder)
+    if not whole:
+        names = f"{' and '.join(str(each.relative_to(folder)) for each in damaged)}: damaged, and no other is there"
+        why = names if damaged else f"no {CHECKPOINTS}/{LAST}.ckpt yet: its first epoch was not finished"
+        anew = shlex.join(["python", "-m", "lit_dl.train", *asked])
+        raise ValueError(f"{folder} has nothing to go on from ({why}). Start it anew: {anew}")
+    return asked
+
+
+def _overrides(path: Path) -> list[str]:
+    """Those in a run folder's ``overrides.yaml``, but for that with which it was resumed."""
+    try:
+        asked = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(f"{path} is damaged: it is no YAML") from error
+    if not isinstance(asked, list) or not all(isinstance(each, str) for each in asked):
+        raise ValueError(f"{path} is damaged: it is no list of overrides")
+    return without("resume", asked)

@@ -4,7 +4,7 @@ import json
 import math
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,8 +23,12 @@ T = TypeVar("T")
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, durable: bool = True) -> Iterator[Path]:
     """A new file to write beside ``path``, which takes its place when the block ends well and vanishes otherwise.
+
+    Args:
+        path: of the file.
+        durable: let the content reach the disk before the name does, so that it outlives a power cut too.
 
     Raises:
         OSError: if it cannot be written.
@@ -32,20 +36,29 @@ def replacing(path: Path) -> Iterator[Path]:
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         yield part
-        with part.open("rb") as file:
-            os.fsync(file.fileno())  # or the name could reach the disk before the content
+        if durable:
+            with part.open("rb+") as file:
+                os.fsync(file.fileno())
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
 
 
-def write_text(path: Path, text: str) -> None:
+def remove_parts(folder: Path) -> None:
+    """Remove what a killed process had not finished writing in a run folder, which this process holds."""
+    for place in (folder, folder / HYDRA_FOLDER, folder / CHECKPOINTS):
+        for part in place.glob(".*.part"):
+            with suppress(OSError):
+                part.unlink()
+
+
+def write_text(path: Path, text: str, durable: bool = True) -> None:
     """Write a file atomically: readers see the old content or the new one, never a part.
 
     Raises:
         OSError: if it cannot be written.
     """
-    with replacing(path) as part:
+    with replacing(path, durable) as part:
         part.write_text(text, encoding="utf-8")
 
 

@@ -10,12 +10,14 @@ from lit_dl.errors import CommandError, command_errors
 from lit_dl.metrics import defined_for, is_better_larger
 from lit_dl.run.objects import build_network, build_task, recipe
 from lit_dl.run.request import RunRequest
+from lit_dl.run.resumption import StartingPoint, starting_point
 
 if TYPE_CHECKING:
     from lightning.pytorch import Trainer
     from lightning.pytorch.callbacks import EarlyStopping
 
     from lit_dl.callbacks.checkpoints import BestAndLast
+    from lit_dl.callbacks.continuation import Continuation
     from lit_dl.callbacks.gradient_monitor import GradientMonitor
     from lit_dl.data.module import DataModule
     from lit_dl.models.summary import Row
@@ -32,6 +34,8 @@ class Run:
     best: "BestAndLast | None"  # None with trainer.enable_checkpointing=false
     early_stopping: "EarlyStopping | None"
     monitor: "GradientMonitor | None"
+    continuation: "Continuation"
+    start: StartingPoint | None  # None for a new run
     layers: "list[Row]"
 
 
@@ -47,6 +51,7 @@ def build(request: RunRequest) -> Run:
     from lit_dl.models.summary import layer_table
 
     cfg = request.cfg
+    start = starting_point(request)
     seed_everything(cfg.seed, verbose=False)
     data, network = build_network(cfg)
     with command_errors("model"):
@@ -62,10 +67,30 @@ def build(request: RunRequest) -> Run:
             (task.watched_loss, "min") if early_stopping is None else (early_stopping.monitor, early_stopping.mode)
         )
         best = BestAndLast(request.folder, *watched)
-    callbacks = [callback for callback in (early_stopping, best, monitor) if callback is not None]
+    continuation = _continuation(request)
+    callbacks = [each for each in (early_stopping, best, monitor, continuation) if each is not None]
     if monitor is not None:
         callbacks += _pictures(request, data)
-    return Run(data, task, _trainer(request, data, callbacks), best, early_stopping, monitor, layers)
+    return Run(
+        data,
+        task,
+        _trainer(request, data, callbacks, start),
+        best,
+        early_stopping,
+        monitor,
+        continuation,
+        start,
+        layers,
+    )
+
+
+def _continuation(request: RunRequest) -> "Continuation":
+    from lit_dl.callbacks.continuation import Continuation
+
+    def write_config() -> None:
+        records.write_config(OmegaConf.to_yaml({**request.cfg, "resume": None}), request.overrides, request.folder)
+
+    return Continuation(request.folder, request.cfg.resume is not None, write_config)
 
 
 def _monitor(cfg: DictConfig) -> "GradientMonitor | None":
@@ -115,7 +140,7 @@ def _early_stopping(cfg: DictConfig, data: "DataModule", task: "Task") -> "Early
     return stopping
 
 
-def _trainer(request: RunRequest, data: "DataModule", callbacks: list[Any]) -> "Trainer":
+def _trainer(request: RunRequest, data: "DataModule", callbacks: list[Any], start: StartingPoint | None) -> "Trainer":
     from lit_dl.callbacks.checkpoints import AtomicCheckpointIO
     from lit_dl.callbacks.progress import EpochProgress
     from lit_dl.callbacks.trace import Trace
@@ -130,7 +155,9 @@ def _trainer(request: RunRequest, data: "DataModule", callbacks: list[Any]) -> "
         callbacks.append(EpochProgress() if data.out_features else Trace())
     logger: Any = False
     if cfg.logger is not None:
-        purge = _purge(request)
+        # A TensorBoard that is open forgets the steps after the checkpoint, which come again.
+        forgets = start is not None and cfg.logger["_target_"].endswith("TensorBoardLogger")
+        purge = {"purge_step": start.step + 1} if forgets else {}
         with command_errors("logger"):
             logger = recipe(cfg.logger)(save_dir=str(folder), **purge)
     with command_errors("trainer"):
@@ -152,18 +179,6 @@ def _plugins(node: Any) -> list[Any]:
         return []
     nodes = list(node) if OmegaConf.is_list(node) else [node]
     return [recipe(each)() if OmegaConf.is_dict(each) else each for each in nodes]
-
-
-def _purge(request: RunRequest) -> dict[str, int]:
-    """What TensorBoard is to forget of a run that is resumed: the steps after the checkpoint, which come again."""
-    cfg = request.cfg
-    if cfg.resume is None or not cfg.logger["_target_"].endswith("TensorBoardLogger"):
-        return {}
-    import torch
-
-    with command_errors(f"resume={cfg.resume}"):
-        checkpoint = torch.load(records.last_checkpoint(request.folder), weights_only=True, map_location="cpu")
-    return {"purge_step": checkpoint["global_step"] + 1}
 
 
 def _check_accelerator(name: str) -> None:

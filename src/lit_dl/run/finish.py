@@ -12,7 +12,7 @@ FLOW_COLUMNS = 100  # of the gradient flow in curves.json
 
 
 def finish(request: RunRequest, run: Run | None, record: records.RunRecord) -> None:
-    """Write what is known now: curves, figures, TensorBoard's HParams, metrics.json; and print it.
+    """Write what is known now: curves, figures, TensorBoard's HParams, and last the record, so that it stands for all.
 
     Args:
         request: what was asked for.
@@ -23,12 +23,33 @@ def finish(request: RunRequest, run: Run | None, record: records.RunRecord) -> N
         OSError: if the folder cannot be written.
     """
     folder = request.folder
+    try:
+        if run is not None and run.trainer.is_global_zero and run.trainer.global_step:
+            run.continuation.take_over()
+            curves = _curves(run)
+            records.write_curves(curves, folder)
+            _draw(run, folder)
+            _draw_trajectory(request, run, curves)
+            _log_settings(request, run, fill(record, run, folder))
+    finally:
+        write_record(request, run, record)
+
+
+def write_record(request: RunRequest, run: Run | None, record: records.RunRecord) -> None:
+    """Write ``metrics.json``, from the process that writes.
+
+    Raises:
+        OSError: if the folder cannot be written.
+    """
     if run is None:
-        records.write_run(record, folder)
-        return
+        records.write_run(record, request.folder)
+    elif run.trainer.is_global_zero:
+        records.write_run(fill(record, run, request.folder), request.folder)
+
+
+def fill(record: records.RunRecord, run: Run, folder: Path) -> records.RunRecord:
+    """The record with all that the run has to tell."""
     trainer = run.trainer
-    if not trainer.is_global_zero:
-        return
     record.metrics = dict(run.task.metrics)
     record.epochs, record.steps = trainer.current_epoch, trainer.global_step
     record.seconds = run.task.seconds()
@@ -38,19 +59,15 @@ def finish(request: RunRequest, run: Run | None, record: records.RunRecord) -> N
     record.samples_per_second = run.task.samples_seen / record.seconds if record.seconds else 0.0
     best = Path(records.CHECKPOINTS) / f"{records.BEST}.ckpt"
     record.best_checkpoint = str(best) if (folder / best).is_file() else None
-    record.environment = records.describe_environment(str(trainer.strategy.root_device))
-    try:
-        if record.steps:
-            curves = _curves(run)
-            records.write_curves(curves, folder)
-            _draw(run, folder)
-            _draw_trajectory(request, run, curves)
-            _log_settings(request, run, record)
-    finally:
-        records.write_run(record, folder)
-    if record.steps:
+    record.environment = record.environment or records.describe_environment(str(trainer.strategy.root_device))
+    return record
+
+
+def tell(request: RunRequest, run: Run, record: records.RunRecord) -> None:
+    """Print how it ended, if there was any training."""
+    if run.trainer.is_global_zero and record.steps:
         tested = "last epoch" if run.early_stopping is None or run.best is None else "best epoch"
-        say(result_block(record, folder, tested))
+        say(result_block(record, request.folder, tested))
 
 
 def _curves(run: Run) -> records.CurvesRecord:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from lit_dl.overrides import Override, read_all
+from lit_dl.overrides import Override, read_all, without
 from lit_dl.records import RunRecord
 
 
@@ -36,4 +36,4 @@ class RunRequest:
 
     def new_record(self) -> RunRecord:
         """A record that says that the run failed, until it is known how it ended."""
-        return RunRecord("failed", "", overrides=list(self.overrides), choices=dict(self.choices))
+        return RunRecord("failed", "", overrides=without("resume", self.overrides), choices=dict(self.choices))

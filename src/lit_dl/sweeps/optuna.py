@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
@@ -11,11 +12,12 @@ from lit_dl.console import say
 from lit_dl.errors import CommandError, how_to_install, wrong_count
 from lit_dl.metrics import NAMES, is_better_larger
 from lit_dl.sweeps.grid import PLUGINS, JobSweeper, check_jobs, job_name, parse
-from lit_dl.sweeps.runner import SweepRunner
+from lit_dl.sweeps.runner import FINISHED, SweepRunner
 
 if TYPE_CHECKING:
     from optuna import Study
     from optuna.distributions import BaseDistribution
+    from optuna.samplers import BaseSampler
 
 JOB = "job"  # user attribute of a trial: the path of its job's folder
 DATABASE = "study.db"
@@ -93,10 +95,8 @@ class OptunaSweeper(JobSweeper):
         check_jobs(self.config, self.context, [[*fixed, *(f"{key}={_first(d)}" for key, d in space.items())]])
         run = SweepRunner(self.config, self.launcher, self.job, self.n_trials)
         maximize = self.direction == "maximize" if self.direction else is_better_larger(run.plan.metric)
-        samplers = {"tpe": optuna.samplers.TPESampler, "random": optuna.samplers.RandomSampler}
         study = optuna.create_study(
             storage=self.storage or f"sqlite:///{run.folder / DATABASE}",
-            sampler=samplers[self.sampler](seed=self.seed + len(run.plan.jobs)),
             study_name=self.study_name,
             direction="maximize" if maximize else "minimize",
             load_if_exists=True,
@@ -107,14 +107,27 @@ class OptunaSweeper(JobSweeper):
             run.begin(list(space))
             self._search(study, run, space, fixed, worst=-math.inf if maximize else math.inf)
 
+    def _sampler(self, others: int, number: int) -> "BaseSampler":
+        """What proposes a job: its draws depend on the seed, on how many jobs other sweeps had, and on its number."""
+        import numpy as np
+        from optuna.samplers import RandomSampler, TPESampler
+
+        seed = int(np.random.SeedSequence([self.seed, others, number]).generate_state(1)[0])
+        return TPESampler(seed=seed) if self.sampler == "tpe" else RandomSampler(seed=seed)
+
     def _search(
         self, study: "Study", run: SweepRunner, space: dict[str, "BaseDistribution"], fixed: list[str], worst: float
     ) -> None:
         numbers = {t.user_attrs.get(JOB): t.number for t in study.trials if not t.state.is_finished()}
+        named = [t.user_attrs[JOB] for t in study.trials if JOB in t.user_attrs]
+        others = sum(Path(path).parent != run.folder for path in named)  # of other sweeps in the same study
         paths = {name: str(run.folder / name) for name in run.plan.jobs}
         left = {name: numbers[path] for name, path in paths.items() if path in numbers}  # of a sweep that was stopped
         while not run.stopped and (left or len(run.plan.jobs) < self.n_trials):
-            while len(left) < self.n_jobs and len(run.plan.jobs) < self.n_trials:
+            # Jobs come in whole batches, and what is drawn for one depends on its number and on the results before its
+            # batch alone: a search that was stopped goes on with the jobs that it would have had.
+            while (not left or len(run.plan.jobs) % self.n_jobs) and len(run.plan.jobs) < self.n_trials:
+                study.sampler = self._sampler(others, len(run.plan.jobs))
                 trial = study.ask(space)
                 job = [*fixed, *(f"{key}={value}" for key, value in trial.params.items())]
                 name = job_name(len(run.plan.jobs), self.n_trials, job, list(space))
@@ -122,7 +135,7 @@ class OptunaSweeper(JobSweeper):
                 run.add({name: job})
                 left[name] = trial.number
             batch = dict(list(left.items())[: self.n_jobs])
-            run.launch(list(batch))
+            run.launch([name for name in batch if run.status(name) not in FINISHED])
             for name, number in batch.items():
                 if run.status(name) in get_args(records.Status):
                     record = records.read_run(run.folder / name)

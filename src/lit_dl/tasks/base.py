@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from lightning.pytorch import LightningModule
 from torch import nn
@@ -47,9 +48,11 @@ class Task(QuickHookNames, LightningModule):
         self.samples_seen = 0  # by training, on all devices, also before it was resumed
         self.lr = 0.0  # of the newest step, of the first group of parameters
         self._logged_at = 0  # the step that was logged last; 0 is before the first
+        self._since_logged: np.ndarray | float = 0.0  # sums of training that were read since
         self._seconds = 0.0  # of training before it was resumed
         self._begun: float | None = None  # when it began or was resumed, by time.perf_counter
         self._ended: float | None = None
+        self._goes_on = False  # whether it was resumed at the end of an epoch, and has not begun to train yet
 
     def configure_optimizers(self) -> Any:
         """The optimizer, with its scheduler if there is one.
@@ -74,6 +77,15 @@ class Task(QuickHookNames, LightningModule):
         """Start the clock."""
         self._begun = time.perf_counter()
 
+    def on_train_start(self) -> None:
+        """Let a plateau scheduler see the epoch after which a run was stopped: its checkpoint was saved before that."""
+        if not self._goes_on:
+            return
+        self._goes_on = False
+        for plan in self.trainer.lr_scheduler_configs:
+            if plan.reduce_on_plateau and self.watched_loss in self.metrics:
+                plan.scheduler.step(torch.tensor(self.metrics[self.watched_loss]))  # in float32, as it was published
+
     def on_train_end(self) -> None:
         """Stop the clock."""
         self._ended = time.perf_counter()
@@ -92,6 +104,8 @@ class Task(QuickHookNames, LightningModule):
         """Add what a resumed run needs to go on as if it had not been stopped."""
         checkpoint["metrics"] = dict(self.metrics)
         checkpoint["curves"] = self.curves.state()
+        since = self._since_logged if isinstance(self._since_logged, float) else self._since_logged.tolist()
+        checkpoint["logging"] = {"at": self._logged_at, "since": since, "diverged_at": self.diverged_at}
         checkpoint["effort"] = {"seconds": self.seconds(), "samples_seen": self.samples_seen}
         checkpoint["random"] = {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}
 
@@ -99,9 +113,13 @@ class Task(QuickHookNames, LightningModule):
         """Go on from where the checkpoint was, when training does; a test of other parameters changes nothing else."""
         if not is_fitting(self.trainer):
             return
-        complete_epoch(checkpoint)
+        self._goes_on = complete_epoch(checkpoint)
         self.metrics = dict(checkpoint["metrics"])
         self.curves.load(checkpoint["curves"])
+        logging = checkpoint.get("logging", {"at": 0, "since": 0.0, "diverged_at": None})  # 0.2.0 kept none of it
+        since = logging["since"]
+        self._since_logged = np.array(since) if isinstance(since, list) else since
+        self._logged_at, self.diverged_at = logging["at"], logging["diverged_at"]
         self._seconds, self.samples_seen = checkpoint["effort"]["seconds"], checkpoint["effort"]["samples_seen"]
         torch.set_rng_state(checkpoint["random"]["cpu"].cpu())
         if len(checkpoint["random"]["cuda"]) == torch.cuda.device_count():

@@ -67,8 +67,7 @@ class SupervisedTask(Task, ABC):
         names = [LOSS, *(metric.name for metric in metrics_of(self.learns))]
         self.metric_names = [f"{part}/{name}" for part in PARTS for name in names]
         self._sums = {part: Sums(metrics_of(self.learns), self.answers) for part in ("train", *VALIDATED, "test")}
-        self._since_logged: np.ndarray | float = 0.0  # read of training's sums since a step was logged
-        self._since_epoch: np.ndarray | float = 0.0  # and since the epoch began
+        self._since_epoch: np.ndarray | float = 0.0  # read of training's sums since the epoch began
         self._batches = 0  # of this epoch, that training has seen
 
     @abstractmethod
