@@ -75,7 +75,7 @@ def _command(folder: str, overrides: list[str], fatal: int, number: signal.Signa
     from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
     from lit_dl import train
-    from lit_dl.data.base import DataModule
+    from lit_dl.data.base import InMemoryData
     from lit_dl.tasks.base import Task
 
     os.chdir(folder)
@@ -84,7 +84,7 @@ def _command(folder: str, overrides: list[str], fatal: int, number: signal.Signa
     os.dup2(out, 2)
     moments = Moments(fatal, number, again)
     places: list[tuple[Any, str]] = [
-        (os, "replace"), (Figure, "savefig"), (Image, "save"), (EventFileWriter, "add_event"), (DataModule, "setup"),
+        (os, "replace"), (Figure, "savefig"), (Image, "save"), (EventFileWriter, "add_event"), (InMemoryData, "setup"),
         (Task, "on_before_optimizer_step"), (EarlyStopping, "_run_early_stopping_check"), (train, "test"),
     ]  # fmt: skip
     for owner, name in places:

@@ -60,15 +60,17 @@ def check_unfinished(request: RunRequest) -> None:
     except ValueError as error:
         say(f"{error}. It will be written anew", style="yellow")
         return
-    epochs = cfg.trainer.max_epochs
     if record.status == "diverged":
         raise ValueError(f"resume={cfg.resume}: it diverged, and would again. Its diagnosis says what to try instead")
     if record.status == "early_stopped" and cfg.early_stopping is not None:
         raise ValueError(f"resume={cfg.resume}: it was stopped early. To go on all the same: early_stopping=off")
-    if record.status == "completed" and 0 < epochs <= record.epochs:
-        raise ValueError(
-            f"resume={cfg.resume}: its {record.epochs} epochs are done. For more, set trainer.max_epochs above that"
-        )
+    done = {"max_epochs": record.epochs, "max_steps": record.steps}
+    for key, count in done.items():
+        if record.status == "completed" and 0 < cfg.trainer[key] <= count:
+            what = key.removeprefix("max_")
+            raise ValueError(
+                f"resume={cfg.resume}: its {count} {what} are done. For more, set trainer.{key} above that"
+            )
 
 
 def _load(path: Path) -> dict[str, Any]:
