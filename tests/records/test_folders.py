@@ -14,8 +14,14 @@ from lit_dl.errors import CommandError
         ("optimizer=scratch/adam", "optimizer=scratch-adam"),
         ("model.hidden=[8, 4]", "model.hidden=_8_4"),
         ("a='b: c'", "a=_b_c"),
-        ("x" * 300, "x" * 120),
+        ("x" * 300, "x" * 80),
+        ("\u00fc" * 300, "\u00fc" * 40),  # two bytes each
+        ("x" * 79 + "\u00fc", "x" * 79),
         ("..", ""),
+        ("data=a. ", "data=a"),
+        ("nul", "_nul"),
+        ("COM1.lr=2", "_COM1.lr=2"),
+        ("console", "console"),
     ],
 )
 def test_overrides_become_a_name_that_any_file_system_takes(overrides, name):

@@ -89,9 +89,12 @@ class HydraJob:
         try:
             with records.alone_in(request.folder):
                 records.remove_parts(request.folder)
-                return self._try(request)
+                code = self._try(request)
         except CommandError as error:  # another process is at work there
             return say_why(error, str(error), WRONG_COMMAND)
+        if code == WRONG_COMMAND and not request.is_job and request.cfg.resume is None:
+            records.withdraw(request.folder)  # now, as nobody holds it any more
+        return code
 
     def _try(self, request: RunRequest) -> int:
         folder = request.folder
@@ -104,8 +107,6 @@ class HydraJob:
                 record = request.new_record()
                 record.stop_reason = str(error)
                 records.write_run(record, folder)
-            elif request.cfg.resume is None:
-                records.withdraw(folder)
             return code
         except Exception as error:
             log.exception("the run failed")

@@ -9,6 +9,8 @@ from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+from lit_dl.records.patience import patiently
+
 METRICS_FILE = "metrics.json"
 CURVES_FILE = "curves.json"
 SWEEP_FILE = "sweep.json"
@@ -37,9 +39,9 @@ def replacing(path: Path, durable: bool = True) -> Iterator[Path]:
     try:
         yield part
         if durable:
-            with part.open("rb+") as file:
+            with part.open("rb+") as file:  # Windows writes to the disk only what is open for writing
                 os.fsync(file.fileno())
-        os.replace(part, path)
+        patiently(lambda: os.replace(part, path))
     finally:
         part.unlink(missing_ok=True)
 
@@ -59,7 +61,7 @@ def write_text(path: Path, text: str, durable: bool = True) -> None:
         OSError: if it cannot be written.
     """
     with replacing(path, durable) as part:
-        part.write_text(text, encoding="utf-8")
+        part.write_text(text, encoding="utf-8", newline="")  # the same bytes on every machine
 
 
 def write_json(path: Path, schema: int, content: dict[str, Any], unknown: dict[str, Any], indent: int | None) -> None:

@@ -7,12 +7,17 @@ from pathlib import Path
 
 from lit_dl.records.files import CHECKPOINTS, HYDRA_FOLDER, LOCK_FILE, LOG_FILE
 
-NAME_LENGTH = 120  # of a job's folder; file systems take 255 bytes
+NAME_LENGTH = (
+    80  # bytes of a job's folder: Windows takes 260 characters for a whole path, file systems 255 bytes a name
+)
+DEVICES = re.compile(r"(con|prn|aux|nul|(com|lpt)\d)(\.|$)", re.IGNORECASE)  # names that Windows keeps for itself
 
 
 def file_name(overrides: str) -> str:
     """Overrides as part of a folder's name, for any file system."""
-    return re.sub(r"[^\w.=+-]+", "_", overrides.replace("/", "-"))[:NAME_LENGTH].strip("_.")
+    plain = re.sub(r"[^\w.=+-]+", "_", overrides.replace("/", "-"))
+    name = plain.encode()[:NAME_LENGTH].decode(errors="ignore").strip("_.")
+    return f"_{name}" if DEVICES.match(name) else name
 
 
 def new_folder(path: str) -> str:
@@ -37,7 +42,10 @@ def close_log() -> None:
 
 
 def withdraw(folder: Path) -> None:
-    """Remove what was written for a run that could not begin, in a folder where no run was before."""
+    """Remove what was written for a run that could not begin, in a folder where no run was before.
+
+    Nobody may hold the folder: Windows removes no file that is open, as its lock is then.
+    """
     close_log()
     for name in ("config.yaml", "hydra.yaml", "overrides.yaml"):
         (folder / HYDRA_FOLDER / name).unlink(missing_ok=True)

@@ -227,6 +227,7 @@ class SweepRunner:
         """Write a record for each job that began and left none."""
         for name in names:
             folder = self.folder / name
-            begun = (folder / records.LOCK_FILE).exists() and not (folder / records.METRICS_FILE).exists()
+            # Not its lock: on Windows that is gone as soon as somebody has seen that it is free.
+            begun = (folder / records.HYDRA_FOLDER).exists() and not (folder / records.METRICS_FILE).exists()
             if begun and not records.is_running(folder):
                 records.write_run(records.RunRecord(status, reason, overrides=self.plan.jobs[name]), folder)
