@@ -15,7 +15,7 @@ SOURCE = Path(lit_dl.__file__).parent
 ROOT = Path(__file__).parents[1]
 MODULES = modules_of(SOURCE)
 
-GROUND = {"errors", "overrides", "metrics", "layers", "lightning_seams", "devices"}
+GROUND = {"errors", "overrides", "metrics", "layers", "lightning_seams", "devices", "shell"}
 
 # Which rooms each may import from, beside the ground floor. A command is a file of its own.
 MAY_IMPORT = {
@@ -43,7 +43,7 @@ MAY_IMPORT = {
     **{room: set() for room in GROUND},
 }
 KNOW_HYDRA = {"train", "export", "hardware.__main__", "cli", "sweeps", "run"}
-ANSWER_AT_ONCE = {"records", "console", "metrics", "overrides", "cli", "sweeps", "report", "errors"}
+ANSWER_AT_ONCE = {"records", "console", "metrics", "overrides", "cli", "sweeps", "report", "errors", "shell"}
 WITHOUT_LIGHTNING = {"models", "optim", "diagnostics", "layers", "devices", "records", "overrides", "metrics"}
 MOST_FLOORS = 9
 MOST_LINES = 250

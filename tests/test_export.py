@@ -20,7 +20,7 @@ def test_without_the_extra_it_says_how_to_install_it(run, monkeypatch, capfd):
     assert main([str(run)]) == 2
     err = capfd.readouterr().err
     assert "onnxruntime must be installed" in err
-    assert "pip install -c constraints.txt -e '.[export]'" in err
+    assert 'pip install -c constraints.txt -e ".[export]"' in err
 
 
 def needs_the_extra() -> None:

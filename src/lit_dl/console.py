@@ -1,7 +1,6 @@
 """What the user sees: the block at the start, the progress, the result, and the one message when a run cannot be."""
 
 import logging
-import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ from rich.text import Text
 
 from lit_dl.metrics import TITLES
 from lit_dl.records import Advice, Finding, RunRecord
+from lit_dl.shell import quote
 
 log = logging.getLogger("lit_dl")
 log.addHandler(logging.NullHandler())  # until Hydra sets up train.log, a message is for the terminal alone
@@ -123,7 +123,7 @@ def result_block(record: RunRecord, folder: Path, tested: str) -> Group:
         status,
         f"{effort} ({record.samples_per_second:,.0f} samples/s)" if record.samples_per_second else effort,
         Text(f"run folder   {path}"),  # as Text, or rich would take brackets in it for markup
-        *([Text(f"see curves   {_tensorboard()} --logdir {shlex.quote(path)}")] if has_curves else []),
+        *([Text(f"see curves   {_tensorboard()} --logdir {quote(path)}")] if has_curves else []),
     )
 
 
@@ -188,8 +188,8 @@ def diagnosis_block(
 
 def _tensorboard() -> str:
     """The command as it works here: with its path where the environment is not active, as after ``make train``."""
-    beside = Path(sys.executable).parent / "tensorboard"
-    return "tensorboard" if shutil.which("tensorboard") or not beside.exists() else shlex.quote(relative(beside))
+    beside = shutil.which("tensorboard", path=str(Path(sys.executable).parent))  # on Windows it ends in .exe
+    return "tensorboard" if shutil.which("tensorboard") or beside is None else quote(relative(Path(beside)))
 
 
 def _decimals(metrics: Mapping[str, float | None], name: str) -> str:

@@ -30,7 +30,7 @@ def command_errors(where: str) -> Iterator[None]:
 
 def how_to_install(extra: str) -> str:
     """The way to an extra of lit_dl that is not installed."""
-    return f"In the folder of lit_dl's source: pip install -c constraints.txt -e '.[{extra}]'"
+    return f'In the folder of lit_dl\'s source: pip install -c constraints.txt -e ".[{extra}]"'
 
 
 def is_number(value: object) -> TypeGuard[float]:

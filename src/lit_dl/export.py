@@ -18,6 +18,7 @@ from omegaconf import OmegaConf
 from lit_dl import records
 from lit_dl.console import relative, say, say_error
 from lit_dl.errors import CommandError, how_to_install
+from lit_dl.shell import any_text_printable
 
 if TYPE_CHECKING:
     from torch import nn
@@ -27,6 +28,7 @@ TOLERANCE = 1e-4  # of the outputs, times the largest of them where that is abov
 BATCHES = (1, 2, 7, 64)  # sizes that are compared
 
 
+@any_text_printable()
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; gives the exit code: 0, 1 if the file cannot be made, 2 if the folder has no network."""
     parser = argparse.ArgumentParser(prog="python -m lit_dl.export", description="A run's network as an ONNX file.")

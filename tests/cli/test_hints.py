@@ -34,7 +34,7 @@ def test_a_wrong_key_or_choice_is_answered_with_the_right_ones(overrides, words)
 
 def test_a_launcher_that_is_not_installed_names_its_extra():
     text = "Could not find 'hydra/launcher/ray'\n\nAvailable options in 'hydra/launcher':\n\tbasic\n\tjoblib"
-    assert "pip install -c constraints.txt -e '.[ray]'" in explain(MissingConfigException(text), [])
+    assert 'pip install -c constraints.txt -e ".[ray]"' in explain(MissingConfigException(text), [])
 
 
 def test_only_a_group_that_is_given_null_is_answered_with_its_choices():

@@ -28,12 +28,14 @@ from lit_dl.cli.resume import check_run_folder, expand_resume
 from lit_dl.errors import CommandError
 from lit_dl.records import close_log
 from lit_dl.run.request import RunRequest
+from lit_dl.shell import any_text_printable
 from lit_dl.sweeps.grid import GridSweeper
 from lit_dl.sweeps.optuna import OptunaSweeper
 
 SPIN = "50000"  # turns that an idle OpenMP thread waits before it sleeps; libgomp's 300,000 starve a busy machine
 
 
+@any_text_printable()
 def run_command(function: Callable[[RunRequest], None], arguments: Sequence[str] | None = None) -> int:
     """Compose the config, do one run or each job of a sweep, and give the exit code.
 

@@ -9,6 +9,7 @@ from lit_dl.console import say_error
 from lit_dl.errors import CommandError
 from lit_dl.run.measure import measure_hardware
 from lit_dl.run.request import RunRequest
+from lit_dl.shell import any_text_printable
 
 EXPERIMENTS = {
     "devices": "the same training steps and matrix products on each device",
@@ -16,6 +17,7 @@ EXPERIMENTS = {
 }
 
 
+@any_text_printable()
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; gives the exit code, as ``python -m lit_dl.train`` does."""
     typed = list(sys.argv[1:] if arguments is None else arguments)

@@ -11,8 +11,10 @@ from lit_dl.console import say_error
 from lit_dl.errors import wrong_number
 from lit_dl.metrics import NAMES
 from lit_dl.report import FILES, report
+from lit_dl.shell import any_text_printable
 
 
+@any_text_printable()
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; gives the exit code: 0, 1 if the files cannot be written, 2 if there is nothing to compare."""
     parser = argparse.ArgumentParser(

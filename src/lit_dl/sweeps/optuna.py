@@ -90,7 +90,7 @@ class OptunaSweeper(JobSweeper):
         if not space:
             raise CommandError(
                 "hydra/sweeper=optuna: nothing to search. Give a key several values or an interval, such as "
-                "'optimizer.lr=tag(log,interval(1e-4,1))'"
+                '"optimizer.lr=tag(log,interval(1e-4,1))"'
             )
         check_jobs(self.config, self.context, [[*fixed, *(f"{key}={_first(d)}" for key, d in space.items())]])
         run = SweepRunner(self.config, self.launcher, self.job, self.n_trials)

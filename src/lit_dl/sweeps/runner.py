@@ -1,6 +1,5 @@
 """A sweep under way: which jobs are still to do, how they are launched, and what the user sees meanwhile."""
 
-import shlex
 import sys
 import threading
 import time
@@ -17,6 +16,7 @@ from lit_dl import records
 from lit_dl.console import job_line, relative, say, say_error
 from lit_dl.errors import CommandError, wrong_number
 from lit_dl.metrics import NAMES, usual_metric
+from lit_dl.shell import quote
 
 LOOK_SECONDS = 0.3  # between two looks for jobs that have ended
 STOP_SECONDS = 5.0  # that a launcher's processes are given to end
@@ -171,15 +171,15 @@ class SweepRunner:
                 what += "; the sweep was stopped at the first that failed or diverged, as sweep.fail_fast asks for"
             if left["running"]:
                 what += "; those running go on by themselves, and resuming waits for them"
-            where = shlex.quote(relative(self.folder))
-            say_error(f"{what}\nTo do those: python -m lit_dl.train sweep.resume={where}")
+            again = quote(f"sweep.resume={relative(self.folder)}")
+            say_error(f"{what}\nTo do those: python -m lit_dl.train {again}")
 
     def _overrides(self, name: str) -> list[str]:
         # The folders are set here, once: launchers on other machines may have another working directory, and what they
         # resolved by themselves could be another folder for each process.
         job = self.folder / name
         folders = {"sweep.dir": self.folder, "sweep.subdir": name, "run.dir": job}
-        return [*self.plan.jobs[name], *(f"hydra.{key}='{folder}'" for key, folder in folders.items())]
+        return [*self.plan.jobs[name], *(f'hydra.{key}="{folder}"' for key, folder in folders.items())]
 
     @contextmanager
     def _watch(self, names: Sequence[str]) -> Iterator[None]:
