@@ -1,5 +1,6 @@
 """A command leaves the process as it found it."""
 
+import ctypes
 import logging
 import os
 import signal
@@ -8,8 +9,10 @@ import threading
 from pathlib import Path
 
 import pytest
+import torch
 
-from lit_dl.cli.process import process_put_back
+from lit_dl.cli import process
+from lit_dl.cli.process import process_put_back, using_threads, wait_for_end_of
 
 
 def state() -> tuple:
@@ -117,3 +120,40 @@ def test_a_command_leaves_no_log_open(command):
     assert (folder / "train.log").is_file()
     files = [Path(h.baseFilename) for h in logging.getLogger().handlers if isinstance(h, logging.FileHandler)]
     assert folder.resolve() / "train.log" not in [file.resolve() for file in files]
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_torch_computes_in_as_many_threads_as_asked_for_and_then_as_before(count, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    before = torch.get_num_threads()
+    with process_put_back(), using_threads(count):
+        assert (torch.get_num_threads(), os.environ["OMP_NUM_THREADS"]) == (count, str(count))
+    assert (torch.get_num_threads(), os.environ.get("OMP_NUM_THREADS")) == (before, None)
+
+
+@pytest.mark.parametrize("count", [None, 0, -1, 10**7, "many", True])
+def test_what_is_no_number_of_threads_is_left_to_the_check_of_values(count):
+    before = torch.get_num_threads()
+    with using_threads(count):
+        assert torch.get_num_threads() == before
+
+
+def test_a_process_whose_parent_is_gone_is_told_so_at_once():
+    wait_for_end_of(os.getpid())  # which is nobody's parent here: as when another process has adopted this one
+
+
+@pytest.mark.parametrize("handle", [7, None])
+def test_on_windows_the_parent_itself_is_waited_for_as_its_number_outlives_it(monkeypatch, handle):
+    asked = []
+
+    class Kernel:
+        """What of Windows' kernel32 is called; a process that is gone has no handle."""
+
+        def __init__(self, name):
+            self.OpenProcess = lambda *arguments: asked.append(("open", *arguments)) or handle
+            self.WaitForSingleObject = lambda *arguments: asked.append(("wait", *arguments))
+
+    monkeypatch.setattr(ctypes, "WinDLL", Kernel, raising=False)
+    monkeypatch.setattr(process.sys, "platform", "win32")
+    wait_for_end_of(os.getppid())
+    assert asked == [("open", 0x100000, False, os.getppid()), *([("wait", 7, 2**32 - 1)] if handle else [])]

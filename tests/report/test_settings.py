@@ -122,7 +122,16 @@ def test_runs_in_which_nothing_varied_stand_for_themselves(tmp_path):
 def test_the_command_of_a_job_has_all_of_its_overrides_quoted(tmp_path):
     folder = make_run(tmp_path / "a", "model.hidden=[8,8]", "experiment=optimizers", "sweep.fail_fast=True")
     (job,) = find([folder]).jobs
-    job.record.environment["omp_num_threads"] = "4"
-    assert command_of(job).startswith("OMP_NUM_THREADS=4 python -m ")
     job.record.environment["omp_num_threads"] = None
-    assert command_of(job) == "python -m lit_dl.train hydra.mode=RUN experiment=optimizers 'model.hidden=[8,8]'"
+    assert command_of(job) == 'python -m lit_dl.train hydra.mode=RUN experiment=optimizers "model.hidden=[8,8]"'
+
+
+@pytest.mark.parametrize(
+    ("variable", "typed", "end"),
+    [("4", [], " seed=1 threads=4"), ("4", ["threads=4"], " seed=1 threads=4"), ("4,2", [], " seed=1"),
+     ("1; rm -r x", [], " seed=1"), (None, [], " seed=1")],
+)  # fmt: skip
+def test_the_command_of_a_job_asks_for_the_threads_that_it_had_in_any_shell(tmp_path, variable, typed, end):
+    (job,) = find([make_run(tmp_path / "a", "seed=1", *typed)]).jobs
+    job.record.environment["omp_num_threads"] = variable
+    assert command_of(job) == f"python -m lit_dl.train{end}"

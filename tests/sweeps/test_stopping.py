@@ -64,7 +64,7 @@ def test_jobs_that_outlive_their_killed_sweep_are_waited_for(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "still at work" in done.stdout
     assert statuses(sweep) == ["completed"] * 3
-    time.sleep(2)  # more than lit_dl.cli.hydra_job.WATCH_SECONDS
+    time.sleep(2)  # more than lit_dl.cli.process.WATCH_SECONDS
     assert len(process.workers) >= 2
     states = subprocess.run(["ps", "-o", "stat=", "-p", ",".join(process.workers)], capture_output=True, text=True)
     assert set(states.stdout.split()) <= {"Z"}  # gone, if not yet waited for

@@ -5,7 +5,6 @@ import gc
 import os
 import sys
 import threading
-import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -16,14 +15,14 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from lit_dl import records
-from lit_dl.cli.process import process_put_back
+from lit_dl.cli.process import process_put_back, using_threads, wait_for_end_of
 from lit_dl.console import console, log, only_logged, say_error
 from lit_dl.errors import CommandError
 from lit_dl.overrides import config_flags, without
 from lit_dl.run.request import RunRequest
 
 OK, FAILURE, WRONG_COMMAND, INTERRUPTED = 0, 1, 2, 130  # exit codes
-WATCHDOG, WATCH_SECONDS = "lit_dl watchdog", 0.5  # thread of a worker, and between two looks for its parent
+WATCHDOG = "lit_dl watchdog"  # thread of a worker
 FULL_ERROR = "HYDRA_FULL_ERROR"  # a user who sets it to 1 gets the stack trace
 _at_work = threading.Lock()  # held while this process is at a job
 
@@ -58,7 +57,7 @@ class HydraJob:
             os.chdir(self._folder)
             console.quiet = True  # or the lines and bars of several processes would mix
         find_users_classes()
-        with process_put_back(), _at_work:
+        with process_put_back(), using_threads(cfg.get("threads")), _at_work:
             _set_variable(FULL_ERROR, self.full_error)
             request = request_of(cfg)
             if request.is_job:
@@ -162,8 +161,7 @@ def find_users_classes() -> None:
 
 def _leave_with(parent: int) -> None:
     """End this process when its parent has been killed, after the job it is at: it would begin others, or idle on."""
-    while os.getppid() == parent:
-        time.sleep(WATCH_SECONDS)
+    wait_for_end_of(parent)
     with _at_work:
         os._exit(FAILURE)
 

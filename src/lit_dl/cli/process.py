@@ -5,9 +5,16 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+
+from lit_dl.errors import wrong_count
+
+MOST_THREADS = 1024  # more than a machine has cores; a million would crash it
+WATCH_SECONDS = 0.5  # between two looks for a process
+SYNCHRONIZE, FOR_EVER = 0x00100000, 0xFFFFFFFF  # Windows: the right to wait for a process, and for how long
 
 
 @contextmanager
@@ -41,6 +48,46 @@ def undisturbed() -> Iterator[None]:
     finally:
         for number, handler in handlers.items():
             _put_back_signal(number, handler)
+
+
+@contextmanager
+def using_threads(count: Any) -> Iterator[None]:
+    """For a while, let torch compute in ``count`` threads, as ``OMP_NUM_THREADS`` would, in any shell and any process.
+
+    None, or what is no number of threads, leaves it as it is. The variable, for the processes that this one starts and
+    for the record, is put back by ``process_put_back``.
+    """
+    if wrong_count(count, most=MOST_THREADS):
+        yield
+        return
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    os.environ["OMP_NUM_THREADS"] = str(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def wait_for_end_of(parent: int) -> None:
+    """Return once the process that started this one has ended.
+
+    Args:
+        parent: the number of that process.
+    """
+    if sys.platform != "win32":
+        while os.getppid() == parent:
+            time.sleep(WATCH_SECONDS)
+        return
+    import ctypes  # as os.getppid there gives the number of a process that has long ended
+
+    system = ctypes.WinDLL("kernel32")
+    system.OpenProcess.restype = ctypes.c_void_p
+    system.WaitForSingleObject.argtypes = (ctypes.c_void_p, ctypes.c_uint32)
+    if handle := system.OpenProcess(SYNCHRONIZE, False, parent):
+        system.WaitForSingleObject(handle, FOR_EVER)
 
 
 def _put_back(variables: dict[str, str]) -> None:

@@ -8,7 +8,7 @@ from lit_dl.errors import CommandError
 from lit_dl.overrides import Override, is_override, last_value, read_all, without
 
 KEEP_HYDRA_FOLDER = "hydra.output_subdir=null"  # also how Lightning starts the other processes of DDP
-MAY_CHANGE = ("trainer", "logger", "diagnostics", "early_stopping", "compile", "animate")  # on resuming
+MAY_CHANGE = ("trainer", "logger", "diagnostics", "early_stopping", "compile", "animate", "threads")  # on resuming
 MAY_CHANGE_IN_SWEEP = ("sweep.", "hydra/launcher", "hydra.launcher", "hydra.sweeper.n_trials", "hydra.sweeper.n_jobs")
 MULTIRUN = {"-m", "--multirun"}
 

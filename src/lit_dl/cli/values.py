@@ -4,6 +4,7 @@ import math
 
 from omegaconf import DictConfig, OmegaConf
 
+from lit_dl.cli.process import MOST_THREADS
 from lit_dl.errors import wrong_count, wrong_number
 from lit_dl.sweeps.runner import check_sweep
 
@@ -22,6 +23,8 @@ def check_values(cfg: DictConfig) -> None:
     _number(cfg, "dropout", 0, 1)
     _check_dropout_is_used(cfg)
     _number(cfg, "l1", 0)
+    if cfg.threads is not None:
+        _whole_number(cfg, "threads", least=1, most=MOST_THREADS)
     _number(cfg, "optimizer.lr", 0, least_included=False)
     _number(cfg, "optimizer.weight_decay", 0)
     for key in ("compile", "animate"):

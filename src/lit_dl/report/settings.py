@@ -1,7 +1,6 @@
 """Jobs that differ in nothing but seed or fold make one setting: its mean, its spread, its place among the others."""
 
 import math
-import shlex
 import statistics
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -11,6 +10,7 @@ from lit_dl.metrics import LOSS, METRICS, is_better_larger, usual_metric
 from lit_dl.overrides import read_all
 from lit_dl.report.runs import Found, ReportedRun, Value, factors
 from lit_dl.report.words import text_of
+from lit_dl.shell import join
 
 REPLICATES = ("seed", "data.fold", "data.split_seed")  # what repeats a setting instead of changing it
 COLUMN_PARTS = ("val", "train_eval", "test", "train")
@@ -157,9 +157,14 @@ def command_of(job: ReportedRun) -> str:
     asked = [override for override in read_all(job.overrides) if not override.key.startswith("sweep.")]
     mode = ["hydra.mode=RUN"] if any(override.key == "experiment" for override in asked) else []
     overrides = [override.text for override in sorted(asked, key=lambda override: override.key != "experiment")]
-    threads = job.record.environment.get("omp_num_threads") if job.record is not None else None
-    prefix = f"OMP_NUM_THREADS={threads} " if threads else ""
-    return prefix + shlex.join(["python", "-m", "lit_dl.train", *job.flags, *mode, *overrides])
+    return join(["python", "-m", "lit_dl.train", *job.flags, *mode, *overrides, *_threads_of(job)])
+
+
+def _threads_of(job: ReportedRun) -> list[str]:
+    """The override for as many threads as a variable asked for: how sums round depends on their number."""
+    threads = str(job.record.environment.get("omp_num_threads")) if job.record is not None else ""
+    typed = any(override.key == "threads" for override in read_all(job.overrides))
+    return [f"threads={threads}"] if threads.isdecimal() and not typed else []
 
 
 def rows_of(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
