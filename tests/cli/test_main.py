@@ -82,7 +82,7 @@ def test_a_full_trace_is_shown_on_request(command, monkeypatch):
 
 
 def test_an_unwritable_run_folder_is_a_failure_with_the_way_out(command):
-    Path("outputs").write_text("a file where the folder should be")
+    Path("outputs").write_text("a file where the folder should be", encoding="utf-8")
     result = command("data=digits")
     assert result.code == 1
     assert "cannot write the run folder" in result.err
@@ -92,7 +92,7 @@ def test_an_unwritable_run_folder_is_a_failure_with_the_way_out(command):
 
 def test_a_wrong_command_leaves_a_folder_with_other_files_alone(command):
     Path("mine").mkdir()
-    Path("mine/notes.txt").write_text("keep")
+    Path("mine/notes.txt").write_text("keep", encoding="utf-8")
     assert command("data=digits", "model.hidden=[0]", "hydra.run.dir=mine").code == 2
     assert [path.name for path in Path("mine").iterdir()] == ["notes.txt"]
 
@@ -111,7 +111,7 @@ def test_a_run_never_begins_in_the_folder_of_another(command):
 
 def test_a_broken_yaml_of_the_users_is_named(command):
     Path("conf/model").mkdir(parents=True)
-    Path("conf/model/broken.yaml").write_text("a: [1")
+    Path("conf/model/broken.yaml").write_text("a: [1", encoding="utf-8")
     result = command("--config-dir", "conf", "data=digits", "model=broken")
     assert result.code == 2
     assert "broken.yaml" in result.err
@@ -120,7 +120,7 @@ def test_a_broken_yaml_of_the_users_is_named(command):
 
 def test_a_data_set_of_the_users_joins_with_a_short_yaml_and_is_resumed(command):
     Path("conf/data").mkdir(parents=True)
-    Path("conf/data/mine.yaml").write_text("_target_: lit_dl.data.Digits\nbatch_size: 128\n")
+    Path("conf/data/mine.yaml").write_text("_target_: lit_dl.data.Digits\nbatch_size: 128\n", encoding="utf-8")
     result = command("--config-dir", "conf", "data=mine", "trainer.max_epochs=1")
     assert result.code == 0, result.err
     hint = command("--config-dir", "conf", "data=mine", "data.batchsize=3").err

@@ -201,7 +201,9 @@ def test_one_floor_for_all_layers_is_refused():
 
 def test_the_command_logs_the_rate_of_each_layer_and_goes_on_with_an_optimizer_of_the_users_too(command):
     Path("conf/optimizer").mkdir(parents=True)
-    Path("conf/optimizer/mine.yaml").write_text("_target_: torch.optim.RAdam\nlr: 0.001\nweight_decay: 0.01\n")
+    Path("conf/optimizer/mine.yaml").write_text(
+        "_target_: torch.optim.RAdam\nlr: 0.001\nweight_decay: 0.01\n", encoding="utf-8"
+    )
     settings = (
         "--config-dir=conf",
         "optimizer=mine",

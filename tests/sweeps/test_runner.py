@@ -183,7 +183,7 @@ def test_a_sweep_can_be_ranked_by_each_metric(metric):
 
 def test_a_users_own_yaml_goes_along_from_any_folder(command, monkeypatch):
     Path("conf/data").mkdir(parents=True)
-    Path("conf/data/mine.yaml").write_text("_target_: lit_dl.data.Digits\nbatch_size: 128\n")
+    Path("conf/data/mine.yaml").write_text("_target_: lit_dl.data.Digits\nbatch_size: 128\n", encoding="utf-8")
     first = command("-m", "--config-dir", "conf", "data=mine", "trainer.max_steps=2", "diagnostics=off", "seed=1,2")
     assert first.code == 0
     sweep = sweep_of().absolute()
