@@ -1,6 +1,7 @@
 """Nothing that only POSIX has, and no text in an encoding of the machine's choice: for Windows and macOS too."""
 
 import ast
+import re
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
@@ -95,11 +96,9 @@ def test_text_without_an_encoding_is_found(source, found):
     assert without_encoding(source) == found
 
 
-@pytest.mark.parametrize("file", SOURCES, ids=[str(path.relative_to(ROOT)) for path in SOURCES])
-def test_no_file_needs_posix_or_leaves_an_encoding_to_the_machine(file):
-    source = file.read_text(encoding="utf-8")
-    assert only_posix(source) == []
-    assert without_encoding(source) == []
+def test_no_file_needs_posix_or_leaves_an_encoding_to_the_machine():
+    texts = {str(file): file.read_text(encoding="utf-8") for file in SOURCES}
+    assert not {file: found for file, text in texts.items() if (found := only_posix(text) + without_encoding(text))}
 
 
 def test_every_file_of_the_repository_has_a_name_that_any_file_system_takes():
@@ -109,3 +108,25 @@ def test_every_file_of_the_repository_has_a_name_that_any_file_system_takes():
     names = listed.stdout.split("\n")[:-1]
     assert not [name for name, count in Counter(name.casefold() for name in names).items() if count > 1]
     assert not [name for name in names if set(name) & set('<>:"|?*\\') or PureWindowsPath(name).is_reserved()]
+
+
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "conf").rglob("*.yaml")]
+
+
+def commands(page: str) -> list[str]:
+    """The commands of lit_dl that stand on lines of their own, with what stands before them and without comments."""
+    lines = re.findall(r"^[# ]*((?:\w+=\S+ )*python -m lit_dl\..*)$", page, re.MULTILINE)
+    return [re.split(r"\s+#", line)[0] for line in lines]
+
+
+def test_commands_are_found_with_what_stands_before_them():
+    page = (
+        "# say\nOMP_NUM_THREADS=1 python -m lit_dl.train seed=1   # one\n#   python -m lit_dl.report 'a b'\npython -m x"
+    )
+    assert commands(page) == ["OMP_NUM_THREADS=1 python -m lit_dl.train seed=1", "python -m lit_dl.report 'a b'"]
+
+
+def test_commands_of_the_pages_can_be_pasted_into_any_shell():
+    asked = [command for page in PAGES for command in commands(page.read_text(encoding="utf-8"))]
+    assert len(asked) > 50
+    assert not [command for command in asked if not command.startswith("python") or set(command) & set("'`$!%\\;&|<>")]
