@@ -1,6 +1,5 @@
 """The config in a run folder: with what it was started, and with what it goes on."""
 
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import yaml
 from lit_dl.overrides import without
 from lit_dl.records.checkpoints import whole_checkpoints
 from lit_dl.records.files import CHECKPOINTS, HYDRA_FOLDER, LAST, write_text
+from lit_dl.shell import join
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def overrides_to_resume(folder: Path) -> list[str]:
     if not whole:
         names = f"{' and '.join(str(each.relative_to(folder)) for each in damaged)}: damaged, and no other is there"
         why = names if damaged else f"no {CHECKPOINTS}/{LAST}.ckpt yet: its first epoch was not finished"
-        anew = shlex.join(["python", "-m", "lit_dl.train", *asked])
+        anew = join(["python", "-m", "lit_dl.train", *asked])
         raise ValueError(f"{folder} has nothing to go on from ({why}). Start it anew: {anew}")
     return asked
 

@@ -11,6 +11,7 @@ from lit_dl import records
 from lit_dl.console import say
 from lit_dl.errors import CommandError, how_to_install, wrong_count
 from lit_dl.metrics import NAMES, is_better_larger
+from lit_dl.overrides import without
 from lit_dl.sweeps.grid import PLUGINS, JobSweeper, check_jobs, job_name, parse
 from lit_dl.sweeps.runner import FINISHED, SweepRunner
 
@@ -84,7 +85,7 @@ class OptunaSweeper(JobSweeper):
         except ImportError as error:
             raise CommandError(f"hydra/sweeper=optuna needs Optuna. {how_to_install('sweep')}") from error
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        overrides = parse(self.context, self.params, arguments)
+        overrides = parse(self.context, self.params, without("sweep.resume", arguments))
         space = {key: distribution(o) for key, o in overrides.items() if o.is_sweep_override()}
         fixed = [f"{k}={o.get_value_element_as_str()}" for k, o in overrides.items() if not o.is_sweep_override()]
         if not space:
