@@ -12,6 +12,7 @@ from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
+from lit_dl.cli.help import answer
 from lit_dl.cli.hints import check_groups, explain, groups_set_to_null
 from lit_dl.cli.hydra_job import (
     FAILURE,
@@ -25,6 +26,7 @@ from lit_dl.cli.hydra_job import (
 )
 from lit_dl.cli.process import process_put_back
 from lit_dl.cli.resume import check_run_folder, expand_resume
+from lit_dl.console import console
 from lit_dl.errors import CommandError
 from lit_dl.records import close_log
 from lit_dl.run.request import RunRequest
@@ -43,10 +45,16 @@ def run_command(function: Callable[[RunRequest], None], arguments: Sequence[str]
         function: does one run; one that can be imported, for the launchers' processes.
         arguments: of the command; None takes them from ``sys.argv``.
     """
+    typed = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        if (text := answer(typed)) is not None:
+            console.print(text, markup=False, soft_wrap=True)
+            return OK
+    except CommandError as error:
+        return say_why(error, str(error), WRONG_COMMAND)
     find_users_classes()
     for sweeper in (GridSweeper, OptunaSweeper):
         Plugins.instance().register(sweeper)
-    typed = list(sys.argv[1:] if arguments is None else arguments)
     job = HydraJob(function, typed)
     with process_put_back():
         os.environ.setdefault("GOMP_SPINCOUNT", SPIN)

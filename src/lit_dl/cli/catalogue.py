@@ -1,0 +1,164 @@
+"""What can be chosen and set, read from the config files themselves: groups, choices, their keys, what each is.
+
+Hydra could tell too, but takes a copy of its whole config for each group, and imports every launcher that is installed.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+CONF = Path(str(files("lit_dl.conf")))
+ROOT = "train"  # the config that names a default for each group
+SENTENCE_END = re.compile(r"\.\s+(?=[A-Z])")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One choice of a group: a YAML file, with what it is in the comment at its head."""
+
+    group: str
+    name: str  # one in a folder of its own has that before it: scratch/adam
+    path: Path
+
+    @cached_property
+    def text(self) -> str:
+        """The file."""
+        return self.path.read_text(encoding="utf-8")
+
+    @cached_property
+    def head(self) -> list[str]:
+        """The lines of the comment at its head."""
+        lines = []
+        for line in self.text.splitlines():
+            if not line.startswith("#"):
+                break
+            if "@package" not in line:
+                lines.append(line.removeprefix("#").removeprefix(" "))
+        return lines
+
+    @property
+    def summary(self) -> str:
+        """The first sentence of that comment."""
+        prose = " ".join(line for line in self.head if not line.startswith(" "))
+        return SENTENCE_END.split(prose)[0].rstrip(".")
+
+    @cached_property
+    def is_global(self) -> bool:
+        """Whether it sets keys anywhere in the config, not only those of its group."""
+        return "# @package _global_" in self.text
+
+    @cached_property
+    def content(self) -> dict[str, Any]:
+        """Its YAML; nothing of one that cannot be read, of which Hydra will complain in its own words."""
+        try:
+            content = yaml.safe_load(self.text)
+        except yaml.YAMLError:
+            return {}
+        return content if isinstance(content, dict) else {}
+
+    @property
+    def inherited(self) -> list[str]:
+        """The choices of its group whose keys it takes over."""
+        return [entry for entry in self.content.get("defaults", []) if isinstance(entry, str) and entry != "_self_"]
+
+    @property
+    def own_keys(self) -> dict[str, Any]:
+        """The values in the file, by dotted key as it is typed."""
+        return dict(dotted(self.content, "" if self.is_global else f"{self.group}."))
+
+    @property
+    def comments(self) -> dict[str, str]:
+        """What is said of keys at their lines, by the last part of the key."""
+        return dict(re.findall(r"^\s*(\w+):.*?\s# (.*)$", self.text, re.MULTILINE))
+
+
+def folders(config_dirs: Sequence[str] = ()) -> list[Path]:
+    """Where configs are looked for: lit_dl's own, then those of the user."""
+    return [CONF, *map(Path, config_dirs)]
+
+
+def groups(where: Sequence[Path]) -> list[str]:
+    """The groups in these folders: those that a run takes a choice of, in the order of ``train.yaml``, then others."""
+    in_order = [next(iter(entry)) for entry in _root()["defaults"] if isinstance(entry, dict)]
+    in_order = [name for name in in_order if not name.startswith("override ")]
+    found = {path.parent.name for folder in where for path in folder.glob("*/*.yaml")}
+    return [*in_order, *sorted(found - {*in_order, "hydra"})]
+
+
+def defaults() -> dict[str, str | None]:
+    """The choice of each group where none is typed."""
+    entries = [entry for entry in _root()["defaults"] if isinstance(entry, dict)]
+    return {name: choice for entry in entries for name, choice in entry.items() if not name.startswith("override ")}
+
+
+def choices(group: str, where: Sequence[Path]) -> list[Choice]:
+    """The choices of a group, those in folders of their own last; the first folder that has one wins."""
+    found: dict[str, Choice] = {}
+    for folder in where:
+        base = folder / group
+        for path in [*sorted(base.glob("*.yaml")), *sorted(base.glob("*/*.yaml"))]:
+            name = path.relative_to(base).with_suffix("").as_posix()
+            found.setdefault(name, Choice(group, name, path))
+    return list(found.values())
+
+
+def keys_of(choice: Choice, all_choices: Sequence[Choice]) -> dict[str, Any]:
+    """The values that a choice sets, with those it takes over from others of its group."""
+    by_name = {other.name: other for other in all_choices}
+    taken_over = [keys_of(by_name[name], all_choices) for name in choice.inherited if name in by_name]
+    return {key: value for keys in [*taken_over, choice.own_keys] for key, value in keys.items()}
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key that belongs to no choice, with its default and what is said of it."""
+
+    name: str
+    value: str
+    comment: str
+
+
+def root_keys() -> list[Key]:
+    """The keys of ``train.yaml`` itself, such as ``seed`` and ``sweep.metric``, in its order."""
+    comments = re.findall(r"^( *)(\w+):(?: +(\S+))? *(?:# (.*))?$", _root_text(), re.MULTILINE)
+    found, above = [], ""
+    for indent, name, value, comment in comments:
+        if not indent:
+            above = name
+        if value and above not in ("hydra", "defaults"):
+            found.append(Key(f"{above}.{name}" if indent else name, value, comment))
+    return found
+
+
+def dotted(node: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The values of a nested mapping by dotted key, less what Hydra alone reads."""
+    for key, value in node.items():
+        if str(key).startswith("_") or key in ("defaults", "hydra"):
+            continue
+        if isinstance(value, dict) and value:
+            yield from dotted(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def as_typed(value: Any) -> str:
+    """A value as an override has it: ``[64,64]``, ``true``, ``null``."""
+    if isinstance(value, list):
+        return f"[{','.join(map(as_typed, value))}]"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return str(value)
+
+
+def _root_text() -> str:
+    return (CONF / f"{ROOT}.yaml").read_text(encoding="utf-8")
+
+
+def _root() -> dict[str, Any]:
+    return dict(yaml.safe_load(_root_text()))

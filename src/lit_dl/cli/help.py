@@ -1,0 +1,152 @@
+"""The help, answered from the config files before Hydra composes anything: all of it, one group, or one choice."""
+
+import difflib
+import shutil
+import textwrap
+from collections.abc import Iterator, Sequence
+
+from lit_dl import __version__
+from lit_dl.cli import catalogue
+from lit_dl.cli.catalogue import Choice, as_typed
+from lit_dl.cli.typed import CONFIG_DIR, HELP, VERSION, Typed
+from lit_dl.errors import CommandError
+from lit_dl.overrides import Override
+
+FLAGS = {
+    "--help": "this text; --help GROUP shows a group, --help GROUP=CHOICE one choice with its keys",
+    "--cfg job": "show the config that a command composes, without running it",
+    "-m, --multirun": "a sweep: run every combination of values that are separated by commas",
+    "--config-dir DIR": "look for choices of your own in DIR too",
+    "--version": "the version of lit_dl",
+    "--hydra-help": "all flags of Hydra, which reads the command",
+}
+EXAMPLES = {
+    "data=digits": "the quick start: 1,797 real scans, no download, a few seconds",
+    "model=cnn optimizer=rmsprop trainer.max_epochs=5": "a convolutional net on MNIST",
+    'data=digits "model.hidden=[64,64,64]" activation=sigmoid': "a deeper net: its gradients shrink toward the input",
+    "experiment=vanishing_gradients": "what goes wrong in a net that is too deep for its activation",
+    "-m data=digits optimizer=sgd,adam seed=1,2,3": "a sweep of six runs, and a report",
+}
+COMMAND = "python -m lit_dl.train"
+
+
+def answer(arguments: Sequence[str]) -> str | None:
+    """What a command that asks for help or for the version is answered with; None of one that asks for neither.
+
+    Raises:
+        CommandError: for help on what is no group, choice or key.
+    """
+    typed = Typed.read(arguments)
+    if typed.has(HELP):
+        return help_text([*typed.values(HELP), *typed.words], typed.values(CONFIG_DIR))
+    return f"lit_dl {__version__}" if typed.has(VERSION) else None
+
+
+def help_text(words: Sequence[str], config_dirs: Sequence[str] = ()) -> str:
+    """The help on each group or choice that is named, or on all.
+
+    Args:
+        words: a group, a group=choice or a key each.
+        config_dirs: the user's own folders of configs.
+
+    Raises:
+        CommandError: for what is no group, choice or key.
+    """
+    where = catalogue.folders(config_dirs)
+    known = catalogue.groups(where)
+    asked = list(dict.fromkeys(Override.read(word).group for word in words if word.strip("=")))
+    if not asked:
+        return "\n".join(_overall(known, config_dirs))
+    wanted = {Override.read(word).group: Override.read(word).value for word in words}
+    return "\n\n".join("\n".join(_about(name, wanted[name], known, config_dirs)) for name in asked)
+
+
+def _about(name: str, value: str, known: Sequence[str], config_dirs: Sequence[str]) -> Iterator[str]:
+    where = catalogue.folders(config_dirs)
+    group = name if catalogue.choices(name, where) else name.partition(".")[0]
+    found = catalogue.choices(group, where)
+    named = [choice for choice in found if choice.name == value]
+    if named or len(found) == 1:
+        return _one_choice((named or found)[0], found)
+    if found and group == name and value:
+        names = [choice.name for choice in found]
+        raise CommandError(f"--help {name}={value}: no such choice. It can be {', '.join(names)}")
+    if found:
+        return _group(group, found)
+    if keys := [key for key in catalogue.root_keys() if key.name == name or key.name.startswith(f"{name}.")]:
+        return _table({f"{key.name}={key.value}": key.comment for key in keys})
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    raise CommandError(f"--help {name}: no such group.{hint}\nIt can be {', '.join(known)}.")
+
+
+def _overall(known: Sequence[str], config_dirs: Sequence[str]) -> Iterator[str]:
+    yield "lit_dl: train a network with one command and see how it trains."
+    yield f"\nUsage: {COMMAND} [group=choice] [key=value] ...     (or: lit-dl ...)"
+    yield "\nGroups (group=choice; * is taken where none is typed). For more of one: --help GROUP"
+    yield from _table(dict(_groups(known, config_dirs)))
+    yield "\nKeys (key=value)"
+    yield from _table({f"{key.name}={key.value}": key.comment for key in catalogue.root_keys()})
+    yield from _folded(
+        "  A choice has keys of its own, typed with its group before them: optimizer.lr=0.01. "
+        "--help optimizer lists them; those of training itself, such as trainer.max_epochs, are under --help trainer.",
+        "  ",
+    )
+    yield "\nFlags"
+    yield from _table(FLAGS)
+    yield "\nExamples"
+    for arguments, what in EXAMPLES.items():
+        yield from (f"  {COMMAND} {arguments}", f"      {what}")
+
+
+def _groups(known: Sequence[str], config_dirs: Sequence[str]) -> Iterator[tuple[str, str]]:
+    taken = catalogue.defaults()
+    for group in known:
+        found = catalogue.choices(group, catalogue.folders(config_dirs))
+        if group == "experiment":
+            yield group, f"{len(found)} ready settings with an expected result; --help experiment lists them"
+        else:
+            yield group, ", ".join(f"{c.name}*" if c.name == taken.get(group) else c.name for c in found)
+
+
+def _group(group: str, found: Sequence[Choice]) -> Iterator[str]:
+    taken = catalogue.defaults().get(group)
+    yield f"{group}=CHOICE{f' ({taken} where none is typed)' if taken else ''}"
+    yield from _folded(f"For what each key means, or how an experiment is set: --help {group}={found[0].name}")
+    wide = max(len(choice.name) for choice in found) + 4
+    for choice in found:
+        yield from _folded(f"  {choice.name:<{wide - 4}}  {choice.summary}", " " * wide)
+        if group != "experiment" and (keys := catalogue.keys_of(choice, found)):
+            shown = "  ".join(f"{key.removeprefix(f'{group}.')}={as_typed(value)}" for key, value in keys.items())
+            yield from _folded(f"{' ' * wide}{shown}", " " * wide)
+    if group != "experiment":
+        yield f"Keys are typed with the group before them: {group}.KEY=VALUE"
+
+
+def _one_choice(choice: Choice, found: Sequence[Choice]) -> Iterator[str]:
+    yield f"{choice.group}={choice.name}"
+    yield from (f"  {line}" for line in choice.head)
+    if choice.group == "experiment":
+        overridden = [entry for entry in choice.content.get("defaults", []) if isinstance(entry, dict)]
+        chosen = [f"{name.split('/')[-1]}={value}" for entry in overridden for name, value in entry.items()]
+        stands_for = [f"experiment={name}" for name in choice.inherited] + chosen
+        yield "It stands for"
+        yield from _folded("  " + " ".join([*stands_for, *(f"{k}={as_typed(v)}" for k, v in choice.own_keys.items())]))
+        return
+    values = {key: f"{key}={as_typed(value)}" for key, value in catalogue.keys_of(choice, found).items()}
+    yield from _table({shown: choice.comments.get(key.rpartition(".")[2], "") for key, shown in values.items()})
+
+
+def _table(rows: dict[str, str]) -> Iterator[str]:
+    """Names in one column, what is said of each beside it."""
+    wide = min(max(map(len, rows), default=0), 36) + 4
+    for name, what in rows.items():
+        yield from (line.rstrip() for line in _folded(f"  {name:<{wide - 2}}{what}", " " * wide))
+
+
+def _folded(text: str, indent: str = "  ") -> list[str]:
+    """Lines of the terminal's width; those after the first begin with ``indent``."""
+    width = min(max(shutil.get_terminal_size((100, 24)).columns, 60), 120)
+    return textwrap.wrap(
+        text, width, subsequent_indent=indent, drop_whitespace=True, break_long_words=False, break_on_hyphens=False
+    )
