@@ -47,7 +47,7 @@ def test_the_help_shows_the_usage_and_five_examples():
 
 def test_help_on_a_group_shows_each_choice_with_what_it_is_and_its_keys():
     text = helped("--help", "optimizer")
-    assert "adam Kingma and Ba (2015) lr=0.001 betas=[0.9,0.999] eps=1e-08 weight_decay=0.0" in text
+    assert "(Kingma and Ba 2015) lr=0.001 betas=[0.9,0.999] eps=1e-08 weight_decay=0.0" in text
     assert "scratch/sgd Plain gradient descent, in a few lines" in text
     assert "data.batch_size=full" in text  # which optimizer=bgd sets
     assert helped("--help=optimizer") == text == helped("optimizer", "-h")

@@ -6,16 +6,19 @@ Hydra could tell too, but takes a copy of its whole config for each group, and i
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from lit_dl.overrides import is_override, read_all
+
 CONF = Path(str(files("lit_dl.conf")))
 ROOT = "train"  # the config that names a default for each group
-SENTENCE_END = re.compile(r"\.\s+(?=[A-Z])")
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the one in C is not in every build
+SENTENCE_END = re.compile(r"(?<!\bal)\.\s")  # not after "et al."
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class Choice:
     def content(self) -> dict[str, Any]:
         """Its YAML; nothing of one that cannot be read, of which Hydra will complain in its own words."""
         try:
-            content = yaml.safe_load(self.text)
+            content = yaml.load(self.text, LOADER)
         except yaml.YAMLError:
             return {}
         return content if isinstance(content, dict) else {}
@@ -66,6 +69,24 @@ class Choice:
     def inherited(self) -> list[str]:
         """The choices of its group whose keys it takes over."""
         return [entry for entry in self.content.get("defaults", []) if isinstance(entry, str) and entry != "_self_"]
+
+    @property
+    def overridden(self) -> dict[str, str]:
+        """The choices of other groups that it takes, as an experiment does."""
+        entries = [entry for entry in self.content.get("defaults", []) if isinstance(entry, dict)]
+        pairs = [(str(name), str(choice)) for entry in entries for name, choice in entry.items()]
+        return {name.rpartition("/")[2]: choice for name, choice in pairs if name.startswith("override /")}
+
+    @property
+    def nested(self) -> dict[str, tuple[str, str]]:
+        """Of groups that it has inside: the key that they are under, with the group and its choice."""
+        entries = [entry for entry in self.content.get("defaults", []) if isinstance(entry, dict)]
+        found = {}
+        for name, choice in (pair for entry in entries for pair in entry.items()):
+            group, at, key = str(name).lstrip("/").partition("@")
+            if at:
+                found[f"{self.group}.{key}"] = (group, str(choice))
+        return found
 
     @property
     def own_keys(self) -> dict[str, Any]:
@@ -115,6 +136,45 @@ def keys_of(choice: Choice, all_choices: Sequence[Choice]) -> dict[str, Any]:
     return {key: value for keys in [*taken_over, choice.own_keys] for key, value in keys.items()}
 
 
+def chosen(arguments: Sequence[str], where: Sequence[Path]) -> dict[str, list[str]]:
+    """Of each group the choice that a command takes; of a sweep over a group all of them."""
+    known = groups(where)
+    typed = {o.key: o.value.split(",") for o in read_all(filter(is_override, arguments)) if o.key in known}
+    taken = {group: [choice] for group, choice in defaults().items() if choice is not None}
+    experiments = {choice.name: choice for choice in choices("experiment", where)}
+    for name in typed.get("experiment", []):
+        for choice in reversed(_line(name, experiments)):
+            taken |= {group: [other] for group, other in choice.overridden.items()}
+    return taken | typed
+
+
+def _line(name: str, experiments: dict[str, Choice]) -> list[Choice]:
+    """An experiment, the one it comes from, and so on."""
+    if name not in experiments:
+        return []
+    return [experiments[name], *(each for above in experiments[name].inherited for each in _line(above, experiments))]
+
+
+def settable(arguments: Sequence[str], where: Sequence[Path]) -> dict[str, Any]:
+    """The keys that a command can set, with their values where it sets none."""
+    found = dict(dotted(_root()))
+    for group, names in chosen(arguments, where).items():
+        there = choices(group, where)
+        for choice in there:
+            if choice.name in names:
+                found |= keys_of(choice, there)
+                for key, (inner, name) in choice.nested.items():
+                    found |= _under(key, inner, name, where)
+    return found
+
+
+def _under(key: str, group: str, name: str, where: Sequence[Path]) -> dict[str, Any]:
+    there = choices(group, where)
+    inner = next((choice for choice in there if choice.name == name), None)
+    keys = {} if inner is None else keys_of(inner, there)
+    return {f"{key}.{each.removeprefix(f'{group}.')}": value for each, value in keys.items()}
+
+
 @dataclass(frozen=True)
 class Key:
     """A key that belongs to no choice, with its default and what is said of it."""
@@ -156,9 +216,11 @@ def as_typed(value: Any) -> str:
     return str(value)
 
 
+@cache
 def _root_text() -> str:
     return (CONF / f"{ROOT}.yaml").read_text(encoding="utf-8")
 
 
+@cache
 def _root() -> dict[str, Any]:
-    return dict(yaml.safe_load(_root_text()))
+    return dict(yaml.load(_root_text(), LOADER))

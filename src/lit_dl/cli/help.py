@@ -112,7 +112,8 @@ def _groups(known: Sequence[str], config_dirs: Sequence[str]) -> Iterator[tuple[
 def _group(group: str, found: Sequence[Choice]) -> Iterator[str]:
     taken = catalogue.defaults().get(group)
     yield f"{group}=CHOICE{f' ({taken} where none is typed)' if taken else ''}"
-    yield from _folded(f"For what each key means, or how an experiment is set: --help {group}={found[0].name}")
+    more = "How one is set, and what to expect of it" if group == "experiment" else "What each key means"
+    yield f"{more}: --help {group}={taken or found[0].name}"
     wide = max(len(choice.name) for choice in found) + 4
     for choice in found:
         yield from _folded(f"  {choice.name:<{wide - 4}}  {choice.summary}", " " * wide)
