@@ -3,12 +3,14 @@
 import logging
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -18,8 +20,36 @@ from lit_dl.shell import quote
 
 log = logging.getLogger("lit_dl")
 log.addHandler(logging.NullHandler())  # until Hydra sets up train.log, a message is for the terminal alone
-console = Console(highlight=False)
-error_console = Console(stderr=True, highlight=False)
+
+_CONTROLS = {code: None for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"}  # C0, DEL and C1
+
+
+def without_controls(text: str) -> str:
+    r"""A text less the characters that move a terminal's cursor, change its colours or its title.
+
+    Names of files, classes and settings may come from strangers.
+
+    Example:
+        >>> without_controls("a\x1b[31mb\x9b2Jc\td")
+        'a[31mb2Jc\td'
+    """
+    return text.translate(_CONTROLS)
+
+
+class PlainConsole(Console):
+    """A console on which a text is never an instruction: no markup, no emoji codes, no control characters."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(markup=False, emoji=False, highlight=False, **options)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """As rich does; what it adds itself, such as the movements of a progress bar, stays."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=without_controls(segment.text))
+
+
+console = PlainConsole()
+error_console = PlainConsole(stderr=True)
 
 STATUS_COLOURS = {
     "completed": "green",
@@ -51,9 +81,10 @@ def say(content: RenderableType, style: str | None = None, wraps: bool = False) 
             them, so that a path can be copied.
     """
     if not _only_logged:
-        console.print(content, style=style, markup=False, soft_wrap=not wraps)
+        console.print(content, style=style, soft_wrap=not wraps)
     text = StringIO()
-    Console(file=text, width=120, color_system=None).print(content)
+    # In a notebook rich would show it once more, instead of writing to the file.
+    PlainConsole(file=text, width=120, color_system=None, force_jupyter=False, force_terminal=False).print(content)
     for line in text.getvalue().splitlines():
         log.info(line.rstrip())
 
@@ -63,7 +94,7 @@ def say_error(message: str) -> None:
     first, _, rest = message.strip().partition("\n")
     if not _only_logged:
         error_console.print(Text.assemble(("error: ", "bold red"), first, f"\n{rest}" if rest else ""), soft_wrap=True)
-    log.error(message)
+    log.error(without_controls(message))
 
 
 LayerRow = tuple[str, str, int | None, tuple[int, int] | None]
