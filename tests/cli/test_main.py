@@ -42,6 +42,22 @@ def test_a_wrong_command_says_why_and_leaves_nothing(command, overrides, words):
     check_refused(command(*data, *overrides.split()), words)
 
 
+NOTHING = [
+    ("-m", "there is nothing to run"),
+    ("--", "nothing follows it"),
+    ("--config-dir", "a value is missing"),
+    ("--epochs 5", "keys are typed without dashes. Did you mean trainer.max_epochs=5?"),
+    ("digits", "type data=digits"),
+    ("-m seed=1-3", "seed=1,2,3"),
+    ("--help optimiser", "Did you mean optimizer?"),
+]
+
+
+@pytest.mark.parametrize(("typed", "words"), NOTHING, ids=[typed for typed, _ in NOTHING])
+def test_what_cannot_have_been_meant_starts_nothing(command, typed, words):
+    check_refused(command(*typed.split()), [words])
+
+
 def test_an_accelerator_that_is_not_there_names_what_is(command):
     torch = pytest.importorskip("torch")
     if torch.cuda.is_available() or torch.backends.mps.is_available():
@@ -147,7 +163,7 @@ def test_a_job_that_cannot_begin_does_not_end_the_sweep(command):
 
 @pytest.mark.run
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["--help", "optimizer"], ["--cfg", "job"], ["optimizer.lrr=1"], ["optimizer=admm"]]
+    "arguments", [["--help"], ["--version"], ["--cfg", "job"], ["optimizer.lrr=1"], ["optimizer=admm"]]
 )
 def test_quick_answers_import_neither_torch_nor_lightning(arguments, tmp_path):
     program = (

@@ -1,21 +1,18 @@
 """What was wrong with the command, as Hydra found it, in one message that names the way out."""
 
-import argparse
-import difflib
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from importlib.resources import files
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
 
-from hydra import compose, initialize_config_module
-from hydra.core.global_hydra import GlobalHydra
-from omegaconf import OmegaConf, open_dict
+from hydra.errors import OverrideParseException
 
-from lit_dl.errors import CommandError, how_to_install
-from lit_dl.overrides import Override, is_override, read_all
+from lit_dl.cli import catalogue
+from lit_dl.cli.near import as_override, instead_of_choice, instead_of_key, number
+from lit_dl.cli.typed import CONFIG_DIR, Typed
+from lit_dl.errors import how_to_install
+from lit_dl.overrides import Override, last_value
 
 EXTRAS = {"joblib": "sweep", "ray": "ray", "submitit_local": "slurm", "submitit_slurm": "slurm"}  # of each launcher
+ALL_KEYS = "All of them: python -m lit_dl.train --help"
 
 
 def explain(error: BaseException, arguments: Sequence[str]) -> str:
@@ -26,95 +23,77 @@ def explain(error: BaseException, arguments: Sequence[str]) -> str:
     message = str(error).strip().partition("\nConfig search path:")[0].replace("\t", "  ")
     if choice := re.search(r"Could not find '([^']+)'\s+Available options in '([^']+)':(.*)", message, re.DOTALL):
         group = choice.group(2)
-        name, choices = choice.group(1).removeprefix(f"{group}/"), [*choice.group(3).split(), *_in_folders(group)]
-        if group == "hydra/launcher" and name in EXTRAS:
-            return f"{group}={name} is not installed. {how_to_install(EXTRAS[name])}"
-        return f"{group}={name}: no such choice.{_did_you_mean(name, choices)}\nIt can be {', '.join(choices)}."
+        return _no_such_choice(group, choice.group(1).removeprefix(f"{group}/"), choice.group(3).split(), arguments)
     if key := re.search(r"Could not override '([^']+)'", message):
-        name = key.group(1).partition("@")[0]
-        hint = _did_you_mean(name, list(dict.fromkeys(_names(arguments))))
-        if "/" in name and f"{name.partition('/')[2]}/" in "".join(_in_folders(name.partition("/")[0])):
-            hint = f" A choice in a folder is typed {name.replace('/', '=', 1)}/NAME."
-        return f"{name}: no such key or group.{hint}\nAll of them: python -m lit_dl.train --help"
+        return _no_such_key(key.group(1).partition("@")[0], arguments)
+    if several := re.search(r"Ambiguous value for argument '(.*)'", message):
+        return _several_values(Override.read(several.group(1)), arguments)
+    if isinstance(error, OverrideParseException):
+        return not_understood(error.override, message)
     cause = error.__cause__
     return f"{message}\n{cause}" if cause is not None and str(cause) not in message else message
 
 
-def _in_folders(group: str) -> list[str]:
-    """The choices of a group that are in folders of their own, such as scratch/adam of the optimizers."""
-    folder = Path(str(files("lit_dl.conf"))) / group
-    return sorted(f"{path.parent.name}/{path.stem}" for path in folder.glob("*/*.yaml"))
+def _no_such_choice(group: str, name: str, listed: Sequence[str], arguments: Sequence[str]) -> str:
+    if group == "hydra/launcher" and name in EXTRAS:
+        return f"{group}={name} is not installed. {how_to_install(EXTRAS[name])}"
+    where = catalogue.folders(Typed.read(arguments).values(CONFIG_DIR))
+    found = f"{group}={name}: no such choice.{instead_of_choice(group, name, where)}"
+    if group == "experiment":
+        return f"{found}\nAll of them, with what each shows: python -m lit_dl.train --help experiment"
+    names = dict.fromkeys([*listed, *(choice.name for choice in catalogue.choices(group, where))])
+    return f"{found}\nIt can be {', '.join(names)}."
 
 
-def _did_you_mean(name: str, names: list[str]) -> str:
-    longer = [known for known in names if name and known.startswith(name)][:3]
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.7) or longer or _same_ending(name, names)
-    return f" Did you mean {' or '.join(near)}?" if near else ""
+def _no_such_key(name: str, arguments: Sequence[str]) -> str:
+    where = catalogue.folders(Typed.read(arguments).values(CONFIG_DIR))
+    group, _, folder = name.partition("/")
+    if folder and any(choice.name.startswith(f"{folder}/") for choice in catalogue.choices(group, where)):
+        hint = f" A choice in a folder is typed {group}={folder}/NAME."
+    else:
+        hint = instead_of_key(name, last_value(name, arguments) or "", arguments, where)
+    return f"{name}: no such key or group.{hint}\n{ALL_KEYS}"
 
 
-def _names(arguments: Sequence[str]) -> Iterator[str]:
-    """Groups and dotted keys of the config, composed with those of the arguments that are right."""
-    if GlobalHydra.instance().is_initialized():
-        GlobalHydra.instance().clear()
-    good = [f"hydra.searchpath=['file://{folder}']" for folder in _config_dir(arguments)]
-    with initialize_config_module("lit_dl.conf", version_base="1.3"):
-        for override in (a for a in arguments if is_override(a) and not a.startswith(("~", "hydra"))):
-            try:
-                compose("train", [*good, override])
-                good.append(override)
-            except Exception:
-                continue  # the one that is being explained, or another bad one
-        cfg = compose("train", good, return_hydra_config=True)
-    yield from (group for group in cfg.hydra.runtime.choices if not group.startswith("hydra/"))
-    with open_dict(cfg):
-        del cfg["hydra"]
-    yield from _dotted(OmegaConf.to_container(cfg, resolve=False))
+def _several_values(override: Override, arguments: Sequence[str]) -> str:
+    """Of values with commas between them, which Hydra takes for a sweep."""
+    where = catalogue.folders(Typed.read(arguments).values(CONFIG_DIR))
+    now = catalogue.settable(arguments, where).get(override.key)
+    if isinstance(now, list):
+        return f"{override.text}: a list has brackets: {as_override(override.key, f'[{override.value}]')}"
+    sweep = f"To run each of the values, add -m: python -m lit_dl.train -m {override.text} ..."
+    if number(now) and re.fullmatch(r"\d+,\d+", override.value):
+        point = override.value.replace(",", ".")
+        return f"{override.text}: a decimal number has a point: {override.key}={point}\n{sweep}"
+    return f"{override.text}: these are several values.\n{sweep}"
 
 
-def _config_dir(arguments: Sequence[str]) -> list[str]:
-    parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--config-dir", "-cd", default=None)
-    folder = parser.parse_known_args(arguments)[0].config_dir
-    return [] if folder is None else [str(Path(folder).absolute())]
+def not_understood(override: str, reason: str) -> str:
+    """What to say of an override that cannot be read.
 
-
-def _dotted(node: Any, prefix: str = "") -> Iterator[str]:
-    if not isinstance(node, dict):
-        return
-    for key, value in node.items():
-        if not key.startswith("_"):
-            yield f"{prefix}{key}"
-            yield from _dotted(value, f"{prefix}{key}.")
-
-
-def _same_ending(key: str, names: Iterable[str]) -> list[str]:
-    """Keys whose last part is like that of ``key``: lr is optimizer.lr."""
-    last = {name: name.rsplit(".", 1)[-1] for name in names}
-    near = set(difflib.get_close_matches(key.rsplit(".", 1)[-1], set(last.values()), n=2, cutoff=0.75))
-    return [name for name, ending in last.items() if ending in near][:3]
-
-
-def groups_set_to_null(arguments: Sequence[str]) -> list[str]:
-    """What is to be said of overrides that give null to a group, a line each."""
-    asked = read_all(filter(is_override, arguments))
-    return [_takes_a_choice(o) for o in asked if o.value == "null" and o.group in _groups()]
-
-
-def check_groups(arguments: Sequence[str]) -> None:
-    """Refuse to leave a group out, as ``~model`` would: a run needs one choice of each.
-
-    Raises:
-        CommandError: if one is left out.
+    Args:
+        override: as it was typed.
+        reason: what Hydra's parser says.
     """
-    for override in read_all(argument for argument in arguments if argument.startswith("~")):
-        if override.key in _groups():
-            raise CommandError(_takes_a_choice(override))
+    key, mark, value = override.partition("=")
+    if override[:1] in ("'", '"') and override[:1] == override[-1:]:
+        bare = override.strip("'\"")
+        return f'{override}: quotes are double ones in this shell: "{bare}"'
+    if override.count("'") % 2 or override.count('"') % 2:
+        return f"{override}: a quote is missing"
+    if open_brackets(value):
+        return f"{override}: a bracket is missing"
+    if value.startswith("="):
+        return f"{override}: one = is enough: {key}={value.lstrip('=')}"
+    if mark and value.startswith("{") and ":" not in value:
+        in_brackets = f"[{value.strip('{}')}]"
+        return f"{override}: a list has square brackets: {as_override(key, in_brackets)}"
+    lines = [line for line in reason.splitlines() if not line.startswith(("See ", "Error parsing", "Lexer"))]
+    why = f" ({lines[0].strip()})" if lines and lines[0].strip(" ^") else ""
+    quoted = f"A value with special characters has quotes within quotes: \"{key}='{value}'\""
+    return f"{override}: not understood{why}.\n{quoted}"
 
 
-def _groups() -> set[str]:
-    return {path.name for path in Path(str(files("lit_dl.conf"))).iterdir() if path.is_dir()}
-
-
-def _takes_a_choice(override: Override) -> str:
-    choices = sorted(path.stem for path in (Path(str(files("lit_dl.conf"))) / override.group).glob("*.yaml"))
-    return f"{override.text}: a group takes the name of a choice. It can be {', '.join(choices)}"
+def open_brackets(text: str) -> int:
+    """Brackets of any kind that are open at the end of a text; below 0 if more are closed than opened."""
+    return sum(text.count(bracket) for bracket in "[({") - sum(text.count(bracket) for bracket in "])}")

@@ -13,7 +13,7 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from lit_dl.cli.help import answer
-from lit_dl.cli.hints import check_groups, explain, groups_set_to_null
+from lit_dl.cli.hints import explain
 from lit_dl.cli.hydra_job import (
     FAILURE,
     FULL_ERROR,
@@ -24,6 +24,7 @@ from lit_dl.cli.hydra_job import (
     find_users_classes,
     say_why,
 )
+from lit_dl.cli.mistakes import check_typed
 from lit_dl.cli.process import process_put_back
 from lit_dl.cli.resume import check_run_folder, expand_resume
 from lit_dl.console import console
@@ -48,7 +49,7 @@ def run_command(function: Callable[[RunRequest], None], arguments: Sequence[str]
     typed = list(sys.argv[1:] if arguments is None else arguments)
     try:
         if (text := answer(typed)) is not None:
-            console.print(text, markup=False, soft_wrap=True)
+            console.print(text, soft_wrap=True)
             return OK
     except CommandError as error:
         return say_why(error, str(error), WRONG_COMMAND)
@@ -70,9 +71,9 @@ def run_command(function: Callable[[RunRequest], None], arguments: Sequence[str]
 def _call_hydra(job: HydraJob, typed: list[str]) -> int | None:
     """Let Hydra read the arguments and call the job; the exit code of what went wrong on the way, if anything did."""
     try:
+        check_typed(typed)
         job.arguments = expand_resume(typed)
         check_run_folder(job.arguments)
-        check_groups(job.arguments)
         sys.argv[1:] = job.arguments
         with process_put_back():
             os.environ[FULL_ERROR] = "1"  # Hydra then raises, instead of printing a trace and leaving
@@ -84,8 +85,8 @@ def _call_hydra(job: HydraJob, typed: list[str]) -> int | None:
         return say_why(error, explain(error, typed), WRONG_COMMAND)
     except yaml.YAMLError as error:
         return say_why(error, f"a config is not valid YAML: {error}", WRONG_COMMAND)
-    except ValueError as error:  # so Hydra answers group=null
-        return say_why(error, "\n".join(groups_set_to_null(typed)) or str(error), WRONG_COMMAND)
+    except ValueError as error:  # of a sweeper, a resolver or Hydra
+        return say_why(error, str(error), WRONG_COMMAND)
     except OSError as error:
         message = f"cannot write the run folder: {error}\nChoose another one: hydra.run.dir=DIR"
         return say_why(error, message, FAILURE)

@@ -12,6 +12,8 @@ WITH_VALUE = {
     *("--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-name", "-cn", "--experimental-rerun"),
 }
 WITH_A_VALUE_OR_NONE = {"--info", "-i"}
+_SHOWN = "job (the composed config), hydra or all"
+TAKES = {"--config-dir": "a folder", "-cd": "a folder", "--cfg": _SHOWN, "-c": _SHOWN}
 ALONE = {
     *HELP,
     *VERSION,
