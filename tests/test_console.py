@@ -71,7 +71,10 @@ def strange_table() -> Table:
     return table
 
 
-@pytest.mark.parametrize("content", [STRANGE, Text(STRANGE), Group("", Text(STRANGE)), strange_table()])
+CONTENTS = {"str": STRANGE, "Text": Text(STRANGE), "Group": Group("", Text(STRANGE)), "Table": strange_table()}
+
+
+@pytest.mark.parametrize("content", CONTENTS.values(), ids=CONTENTS)
 def test_strings_of_strangers_move_no_cursor_and_are_no_markup(content, capsys, caplog, monkeypatch):
     caplog.set_level("INFO", logger="lit_dl")
     monkeypatch.setattr("lit_dl.console.console", PlainConsole(width=120))
