@@ -72,6 +72,18 @@ def test_help_on_an_experiment_shows_what_it_stands_for():
     assert "Expect: no dead units." in text
 
 
+def test_help_on_a_sweep_shows_what_it_varies():
+    text = helped("--help", "experiment=optimizers")
+    assert "-m data=digits model=mlp activation=relu trainer.max_epochs=20 optimizer=bgd,sgd" in text
+    assert text.endswith("seed=1,2,3")
+
+
+def test_help_on_a_choice_by_its_name_alone_shows_it_in_each_group_that_has_it():
+    text = helped("--help", "regression")
+    assert text.startswith("data=regression Random inputs")
+    assert "experiment=regression A two-layer net" in text
+
+
 @pytest.mark.parametrize(
     ("asked", "shown"),
     [("trainer.max_epochs=5", "trainer.max_epochs=10"), ("sweep", "sweep.accuracy=0.9"), ("seed", "seed=0")],
@@ -88,7 +100,12 @@ def test_help_on_several_shows_each():
 
 @pytest.mark.parametrize(
     ("asked", "words"),
-    [("optimiser", ["optimiser", "Did you mean optimizer", "scheduler"]), ("model=cmm", ["model=cmm", "cnn", "mlp"])],
+    [
+        ("optimiser", ["--help optimiser", "Did you mean optimizer?", "scheduler"]),
+        ("learning_rate", ["Did you mean optimizer.lr?"]),
+        ("model=cnnn", ["--help model=cnnn", "Did you mean cnn?", "--help model"]),
+        ("experiment=vanishing", ["Did you mean vanishing_gradients or vanishing_gradients_cured?"]),
+    ],
 )
 def test_help_on_what_is_not_there_names_what_is(asked, words):
     with pytest.raises(CommandError) as raised:

@@ -1,9 +1,13 @@
 """A beginner's mistakes are answered with what to type: in this process, up to the config that a command composes."""
 
+import re
+import shlex
+from pathlib import Path
+
 import pytest
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
-from tests.runs import config
+from tests.runs import CONF, config
 
 from lit_dl.cli.hints import explain
 from lit_dl.cli.mistakes import check_typed
@@ -11,6 +15,9 @@ from lit_dl.cli.typed import CONFIG_DIR, Typed
 from lit_dl.cli.values import check_values
 from lit_dl.errors import CommandError
 from lit_dl.overrides import is_override
+
+ROOT = Path(__file__).parents[2]
+COMMAND = r"python -m lit_dl\.train ([^`|#\n]*)"
 
 
 def answer(*arguments: str) -> str:
@@ -174,6 +181,15 @@ RIGHT = [
 @pytest.mark.parametrize("typed", RIGHT)
 def test_what_is_right_passes(typed):
     check_typed(typed.split())
+
+
+def test_no_command_of_the_pages_and_the_experiments_is_refused():
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *CONF.rglob("*.yaml")]
+    found = [line for page in pages for line in re.findall(COMMAND, page.read_text(encoding="utf-8"))]
+    commands = [line for line in found if "..." not in line]
+    assert len(commands) > 100
+    for line in commands:
+        check_typed(shlex.split(line))
 
 
 def test_choices_and_keys_of_the_users_own_folder_are_known(tmp_path):

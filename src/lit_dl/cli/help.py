@@ -1,13 +1,14 @@
 """The help, answered from the config files before Hydra composes anything: all of it, one group, or one choice."""
 
-import difflib
 import shutil
 import textwrap
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from lit_dl import __version__
 from lit_dl.cli import catalogue
 from lit_dl.cli.catalogue import Choice, as_typed
+from lit_dl.cli.near import as_override, did_you_mean, instead_of_key, near_choices
 from lit_dl.cli.typed import CONFIG_DIR, HELP, VERSION, Typed
 from lit_dl.errors import CommandError
 from lit_dl.overrides import Override
@@ -69,15 +70,24 @@ def _about(name: str, value: str, known: Sequence[str], config_dirs: Sequence[st
     if named or len(found) == 1:
         return _one_choice((named or found)[0], found)
     if found and group == name and value:
-        names = [choice.name for choice in found]
-        raise CommandError(f"--help {name}={value}: no such choice. It can be {', '.join(names)}")
+        near = did_you_mean(near_choices(group, value, [choice.name for choice in found]))
+        raise CommandError(f"--help {name}={value}: no such choice.{near}\nAll of them: --help {name}")
     if found:
         return _group(group, found)
     if keys := [key for key in catalogue.root_keys() if key.name == name or key.name.startswith(f"{name}.")]:
         return _table({f"{key.name}={key.value}": key.comment for key in keys})
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f" Did you mean {near[0]}?" if near else ""
-    raise CommandError(f"--help {name}: no such group.{hint}\nIt can be {', '.join(known)}.")
+    if named := [choice for group in known for choice in catalogue.choices(group, where) if choice.name == name]:
+        return _several(named, where)
+    hint = instead_of_key(name, "", [], where)
+    raise CommandError(f"--help {name}: no such group, choice or key.{hint}\nThe groups are {', '.join(known)}.")
+
+
+def _several(named: Sequence[Choice], where: Sequence[Path]) -> Iterator[str]:
+    """Choices of one name in several groups, such as data=regression and experiment=regression."""
+    for place, choice in enumerate(named):
+        if place:
+            yield ""
+        yield from _one_choice(choice, catalogue.choices(choice.group, where))
 
 
 def _overall(known: Sequence[str], config_dirs: Sequence[str]) -> Iterator[str]:
@@ -128,14 +138,23 @@ def _one_choice(choice: Choice, found: Sequence[Choice]) -> Iterator[str]:
     yield f"{choice.group}={choice.name}"
     yield from (f"  {line}" for line in choice.head)
     if choice.group == "experiment":
-        overridden = [entry for entry in choice.content.get("defaults", []) if isinstance(entry, dict)]
-        chosen = [f"{name.split('/')[-1]}={value}" for entry in overridden for name, value in entry.items()]
-        stands_for = [f"experiment={name}" for name in choice.inherited] + chosen
-        yield "It stands for"
-        yield from _folded("  " + " ".join([*stands_for, *(f"{k}={as_typed(v)}" for k, v in choice.own_keys.items())]))
+        if "hardware" not in choice.content:  # which is measured, and can be typed in no other way
+            yield "It stands for"
+            yield from _folded(f"  {' '.join(_stands_for(choice))}")
         return
     values = {key: f"{key}={as_typed(value)}" for key, value in catalogue.keys_of(choice, found).items()}
     yield from _table({shown: choice.comments.get(key.rpartition(".")[2], "") for key, shown in values.items()})
+
+
+def _stands_for(choice: Choice) -> Iterator[str]:
+    """The words of a command that an experiment spares one to type."""
+    hydra = choice.content.get("hydra", {})
+    if hydra.get("mode") == "MULTIRUN":
+        yield "-m"
+    yield from (f"experiment={name}" for name in choice.inherited)
+    varied = hydra.get("sweeper", {}).get("params", {})
+    for settings in (choice.overridden, choice.own_keys, varied):
+        yield from (as_override(key, as_typed(value)) for key, value in settings.items())
 
 
 def _table(rows: dict[str, str]) -> Iterator[str]:

@@ -82,7 +82,9 @@ def instead_of_key(key: str, value: str, arguments: Sequence[str], where: Sequen
 def as_override(key: str, value: str) -> str:
     """A key with its value, in quotes where a shell would read it itself; double ones, which every shell has."""
     text = f"{key}={value}" if value else key
-    return f'"{text}"' if set(text) & set(" ()[]{}*?;&|<>$'") else text
+    if "$" in text:
+        return f"'{text}'"
+    return f'"{text}"' if set(text) & set(" ()[]{}*?;&|<>'") else text
 
 
 def _completed(typed: str, value: str) -> str:
