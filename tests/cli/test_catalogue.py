@@ -75,12 +75,29 @@ def test_of_two_folders_the_first_that_has_a_choice_wins(tmp_path):
     assert found["mlp"] != "Of the user"
 
 
-@pytest.mark.parametrize("text", ["a: [1", "just words", ""])
-def test_yaml_that_cannot_be_read_has_no_keys(tmp_path, text):
+@pytest.mark.parametrize(
+    "text", ["a: [1", "just words", "", "defaults: 3", "- 1", "defaults: [x, {override /data: 1}]", "\xff"]
+)
+def test_yaml_that_is_none_or_goes_in_a_circle_has_no_keys(tmp_path, text):
     path = tmp_path / "x.yaml"
-    path.write_text(text)
+    path.write_bytes(text.encode("latin-1"))
     choice = catalogue.Choice("model", "x", path)
     assert catalogue.keys_of(choice, [choice]) == {}
+    assert choice.nested == {}
+
+
+def test_an_experiment_that_comes_from_itself_ends(tmp_path):
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "circle.yaml").write_text(
+        "# @package _global_\ndefaults: [circle, {override /data: digits}]\n"
+    )
+    where = catalogue.folders([str(tmp_path)])
+    assert catalogue.chosen(["experiment=circle"], where)["data"] == ["digits"]
+
+
+def test_a_file_that_cannot_be_read_is_a_choice_without_keys(tmp_path):
+    choice = catalogue.Choice("model", "gone", tmp_path / "gone.yaml")
+    assert (choice.head, choice.summary, choice.content) == ([], "", {})
 
 
 @pytest.mark.parametrize(

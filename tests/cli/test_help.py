@@ -93,7 +93,9 @@ def test_help_on_a_key_shows_those_beside_it(asked, shown):
 
 
 def test_help_on_several_shows_each():
-    text = helped("--help", "model=cnn", "loss")
+    text = helped("--help", "model=cnn", "loss", "optimizer=sgd,adam")
+    assert "optimizer=sgd Plain gradient descent" in text
+    assert "optimizer=adam Running means" in text
     assert "model.kernel_size=5" in text
     assert "cross_entropy" in text
 

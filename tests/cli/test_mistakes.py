@@ -110,6 +110,8 @@ MISTAKES = [
     ("--multi-run seed=1,2", "Did you mean --multirun?"),
     ("-e 5", "-e 5: keys are typed without dashes. An example: trainer.max_epochs=5."),
     ("-m", "-m: there is nothing to run. Name what is to vary"),
+    ("-m=2", "-m=2: -m takes no value"),
+    ("x" * 5000, "it is no setting."),
     ("--", "--: nothing follows it"),
     ("--config-dir", "--config-dir: a value is missing. It takes a folder"),
     ("--config-dir data=digits", "--config-dir data=digits: there is no such folder"),
@@ -127,6 +129,8 @@ MISTAKES = [
     ("data = digits", "data = digits: type it without spaces: data=digits"),
     ("data= digits", "data= digits: type it without spaces: data=digits"),
     ("data =digits", "data =digits: type it without spaces: data=digits"),
+    ("model.hidden = [64, 64]", 'model.hidden = [64, 64]: type it without spaces: "model.hidden=[64, 64]"'),
+    ("model.hidden= [64, 64] seed=1", 'type it without spaces: "model.hidden=[64, 64]"'),
     ("=3", "=3: a group or a key is missing."),
     # quotes and brackets
     ("model.hidden=[100, 50]", 'model.hidden=[100, 50]: put it in quotes: "model.hidden=[100, 50]"'),
@@ -153,7 +157,7 @@ MISTAKES = [
 ]
 
 
-@pytest.mark.parametrize(("typed", "said"), MISTAKES, ids=[typed for typed, _ in MISTAKES])
+@pytest.mark.parametrize(("typed", "said"), MISTAKES, ids=[typed[:40] for typed, _ in MISTAKES])
 def test_a_mistake_is_answered_with_what_to_type(typed, said):
     message = answer(*typed.split())
     assert said in message

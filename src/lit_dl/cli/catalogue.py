@@ -31,8 +31,11 @@ class Choice:
 
     @cached_property
     def text(self) -> str:
-        """The file."""
-        return self.path.read_text(encoding="utf-8")
+        """The file; nothing of one that cannot be read."""
+        try:
+            return self.path.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return ""
 
     @cached_property
     def head(self) -> list[str]:
@@ -66,21 +69,26 @@ class Choice:
         return content if isinstance(content, dict) else {}
 
     @property
+    def _defaults(self) -> list[Any]:
+        entries = self.content.get("defaults")
+        return entries if isinstance(entries, list) else []
+
+    @property
     def inherited(self) -> list[str]:
         """The choices of its group whose keys it takes over."""
-        return [entry for entry in self.content.get("defaults", []) if isinstance(entry, str) and entry != "_self_"]
+        return [entry for entry in self._defaults if isinstance(entry, str) and entry != "_self_"]
 
     @property
     def overridden(self) -> dict[str, str]:
         """The choices of other groups that it takes, as an experiment does."""
-        entries = [entry for entry in self.content.get("defaults", []) if isinstance(entry, dict)]
+        entries = [entry for entry in self._defaults if isinstance(entry, dict)]
         pairs = [(str(name), str(choice)) for entry in entries for name, choice in entry.items()]
         return {name.rpartition("/")[2]: choice for name, choice in pairs if name.startswith("override /")}
 
     @property
     def nested(self) -> dict[str, tuple[str, str]]:
         """Of groups that it has inside: the key that they are under, with the group and its choice."""
-        entries = [entry for entry in self.content.get("defaults", []) if isinstance(entry, dict)]
+        entries = [entry for entry in self._defaults if isinstance(entry, dict)]
         found = {}
         for name, choice in (pair for entry in entries for pair in entry.items()):
             group, at, key = str(name).lstrip("/").partition("@")
@@ -131,8 +139,8 @@ def choices(group: str, where: Sequence[Path]) -> list[Choice]:
 
 def keys_of(choice: Choice, all_choices: Sequence[Choice]) -> dict[str, Any]:
     """The values that a choice sets, with those it takes over from others of its group."""
-    by_name = {other.name: other for other in all_choices}
-    taken_over = [keys_of(by_name[name], all_choices) for name in choice.inherited if name in by_name]
+    others = [other for other in all_choices if other.name != choice.name]
+    taken_over = [keys_of(other, others) for name in choice.inherited for other in others if other.name == name]
     return {key: value for keys in [*taken_over, choice.own_keys] for key, value in keys.items()}
 
 
@@ -152,7 +160,8 @@ def _line(name: str, experiments: dict[str, Choice]) -> list[Choice]:
     """An experiment, the one it comes from, and so on."""
     if name not in experiments:
         return []
-    return [experiments[name], *(each for above in experiments[name].inherited for each in _line(above, experiments))]
+    others = {other: choice for other, choice in experiments.items() if other != name}
+    return [experiments[name], *(each for above in experiments[name].inherited for each in _line(above, others))]
 
 
 def settable(arguments: Sequence[str], where: Sequence[Path]) -> dict[str, Any]:

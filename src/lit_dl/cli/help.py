@@ -28,6 +28,7 @@ EXAMPLES = {
     "experiment=vanishing_gradients": "what goes wrong in a net that is too deep for its activation",
     "-m data=digits optimizer=sgd,adam seed=1,2,3": "a sweep of six runs, and a report",
 }
+PARAMS = ".sweeper.params."  # of an experiment's hydra node, what it varies
 COMMAND = "python -m lit_dl.train"
 
 
@@ -54,47 +55,51 @@ def help_text(words: Sequence[str], config_dirs: Sequence[str] = ()) -> str:
         CommandError: for what is no group, choice or key.
     """
     where = catalogue.folders(config_dirs)
-    known = catalogue.groups(where)
-    asked = list(dict.fromkeys(Override.read(word).group for word in words if word.strip("=")))
+    asked = {override.group: override for override in map(Override.read, words) if override.group}
     if not asked:
-        return "\n".join(_overall(known, config_dirs))
-    wanted = {Override.read(word).group: Override.read(word).value for word in words}
-    return "\n\n".join("\n".join(_about(name, wanted[name], known, config_dirs)) for name in asked)
+        return "\n".join(_overall(where))
+    return "\n\n".join("\n".join(_about(override, where)) for override in asked.values())
 
 
-def _about(name: str, value: str, known: Sequence[str], config_dirs: Sequence[str]) -> Iterator[str]:
-    where = catalogue.folders(config_dirs)
-    group = name if catalogue.choices(name, where) else name.partition(".")[0]
-    found = catalogue.choices(group, where)
-    named = [choice for choice in found if choice.name == value]
-    if named or len(found) == 1:
-        return _one_choice((named or found)[0], found)
-    if found and group == name and value:
-        near = did_you_mean(near_choices(group, value, [choice.name for choice in found]))
-        raise CommandError(f"--help {name}={value}: no such choice.{near}\nAll of them: --help {name}")
+def _about(asked: Override, where: Sequence[Path]) -> Iterator[str]:
+    """One group or choice, the group of a key, or a key of none."""
+    name = asked.group
+    found = catalogue.choices(name, where)
+    if found and asked.value:
+        return _several([_named(name, choice, found) for choice in asked.value.split(",")], where)
+    found = found or catalogue.choices(name.partition(".")[0], where)
     if found:
-        return _group(group, found)
+        return _group(found) if len(found) > 1 else _one_choice(found[0], found)
     if keys := [key for key in catalogue.root_keys() if key.name == name or key.name.startswith(f"{name}.")]:
         return _table({f"{key.name}={key.value}": key.comment for key in keys})
-    if named := [choice for group in known for choice in catalogue.choices(group, where) if choice.name == name]:
-        return _several(named, where)
+    known = catalogue.groups(where)
+    if same := [choice for group in known for choice in catalogue.choices(group, where) if choice.name == name]:
+        return _several(same, where)
     hint = instead_of_key(name, "", [], where)
     raise CommandError(f"--help {name}: no such group, choice or key.{hint}\nThe groups are {', '.join(known)}.")
 
 
-def _several(named: Sequence[Choice], where: Sequence[Path]) -> Iterator[str]:
-    """Choices of one name in several groups, such as data=regression and experiment=regression."""
-    for place, choice in enumerate(named):
+def _named(group: str, name: str, found: Sequence[Choice]) -> Choice:
+    by_name = {choice.name: choice for choice in found}
+    if name not in by_name:
+        near = did_you_mean(near_choices(group, name, list(by_name)))
+        raise CommandError(f"--help {group}={name}: no such choice.{near}\nAll of them: --help {group}")
+    return by_name[name]
+
+
+def _several(wanted: Sequence[Choice], where: Sequence[Path]) -> Iterator[str]:
+    """Several choices, also of one name in several groups, such as data=regression and experiment=regression."""
+    for place, choice in enumerate(wanted):
         if place:
             yield ""
         yield from _one_choice(choice, catalogue.choices(choice.group, where))
 
 
-def _overall(known: Sequence[str], config_dirs: Sequence[str]) -> Iterator[str]:
+def _overall(where: Sequence[Path]) -> Iterator[str]:
     yield "lit_dl: train a network with one command and see how it trains."
     yield f"\nUsage: {COMMAND} [group=choice] [key=value] ...     (or: lit-dl ...)"
     yield "\nGroups (group=choice; * is taken where none is typed). For more of one: --help GROUP"
-    yield from _table(dict(_groups(known, config_dirs)))
+    yield from _table(dict(_groups(where)))
     yield "\nKeys (key=value)"
     yield from _table({f"{key.name}={key.value}": key.comment for key in catalogue.root_keys()})
     yield from _folded(
@@ -109,17 +114,18 @@ def _overall(known: Sequence[str], config_dirs: Sequence[str]) -> Iterator[str]:
         yield from (f"  {COMMAND} {arguments}", f"      {what}")
 
 
-def _groups(known: Sequence[str], config_dirs: Sequence[str]) -> Iterator[tuple[str, str]]:
+def _groups(where: Sequence[Path]) -> Iterator[tuple[str, str]]:
     taken = catalogue.defaults()
-    for group in known:
-        found = catalogue.choices(group, catalogue.folders(config_dirs))
+    for group in catalogue.groups(where):
+        found = catalogue.choices(group, where)
         if group == "experiment":
             yield group, f"{len(found)} ready settings with an expected result; --help experiment lists them"
         else:
             yield group, ", ".join(f"{c.name}*" if c.name == taken.get(group) else c.name for c in found)
 
 
-def _group(group: str, found: Sequence[Choice]) -> Iterator[str]:
+def _group(found: Sequence[Choice]) -> Iterator[str]:
+    group = found[0].group
     taken = catalogue.defaults().get(group)
     yield f"{group}=CHOICE{f' ({taken} where none is typed)' if taken else ''}"
     more = "How one is set, and what to expect of it" if group == "experiment" else "What each key means"
@@ -148,11 +154,11 @@ def _one_choice(choice: Choice, found: Sequence[Choice]) -> Iterator[str]:
 
 def _stands_for(choice: Choice) -> Iterator[str]:
     """The words of a command that an experiment spares one to type."""
-    hydra = choice.content.get("hydra", {})
-    if hydra.get("mode") == "MULTIRUN":
+    hydra = dict(catalogue.dotted({"": choice.content.get("hydra")}))
+    if hydra.get(".mode") == "MULTIRUN":
         yield "-m"
     yield from (f"experiment={name}" for name in choice.inherited)
-    varied = hydra.get("sweeper", {}).get("params", {})
+    varied = {key.removeprefix(PARAMS): value for key, value in hydra.items() if key.startswith(PARAMS)}
     for settings in (choice.overridden, choice.own_keys, varied):
         yield from (as_override(key, as_typed(value)) for key, value in settings.items())
 

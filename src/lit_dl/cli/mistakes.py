@@ -9,7 +9,7 @@ from lit_dl.cli import catalogue
 from lit_dl.cli.hints import open_brackets
 from lit_dl.cli.near import as_a_choice, as_override, did_you_mean, instead_of_key, near_choices, number
 from lit_dl.cli.synonyms import folded
-from lit_dl.cli.typed import ALONE, CONFIG_DIR, MULTIRUN, TAKES, WITH_A_VALUE_OR_NONE, WITH_VALUE, Typed
+from lit_dl.cli.typed import ALONE, CONFIG_DIR, HELP, MULTIRUN, TAKES, WITH_A_VALUE_OR_NONE, WITH_VALUE, Typed
 from lit_dl.errors import CommandError
 from lit_dl.overrides import Override, is_override, read_all
 
@@ -47,7 +47,9 @@ def _check_flags(typed: Typed, arguments: Sequence[str], where: Sequence[Path]) 
             raise CommandError(f"{name}: a value is missing. It takes {TAKES.get(name, 'one word')}")
         if name in ("--cfg", "-c") and value not in ("job", "hydra", "all"):
             raise CommandError(f"{name} {value}: it takes {TAKES[name]}")
-        if name in CONFIG_DIR and value and not Path(value).is_dir():
+        if name in ALONE - HELP and value is not None:
+            raise CommandError(f"{name}={value}: {name} takes no value")
+        if name in CONFIG_DIR and value and not _is_folder(value):
             raise CommandError(f"{name} {value}: there is no such folder")
         if name in CONFIG_DIR and value and "=" in value and f"{name}={value}" not in arguments:
             raise CommandError(f"{name} {value}: a folder with = in its name is typed {name}={value}")
@@ -73,34 +75,48 @@ def _check_words(words: Sequence[str], arguments: Sequence[str], where: Sequence
     """Refuse words that are no override: a shell has parted it, or a part of it is missing."""
     for place, word in enumerate(words):
         before = words[place - 1] if place else ""
-        after = words[place + 1] if place + 1 < len(words) else ""
+        after = words[place + 1 :]
         if parted := _parted_at_equals(before, word, after):
-            raise CommandError(f"{parted}: type it without spaces: {parted.replace(' ', '')}")
-        if word.startswith("~") or after == "=" or ("=" in word and not word.startswith("=")):
+            key, _, value = parted.partition("=")
+            raise CommandError(f"{parted}: type it without spaces: {as_override(key.strip(), value.strip())}")
+        if word.startswith("~") or after[:1] == ["="] or ("=" in word and not word.startswith("=")):
             continue
         if "=" in before and (open_brackets(before) or before.startswith("'")):
-            raise CommandError(_parted(before, words[place:]))
+            raise CommandError(_parted([before, *words[place:]]))
         raise CommandError(f"{word}: {_no_override(word, before, arguments, where)}")
 
 
-def _parted(begun: str, rest: Sequence[str]) -> str:
+def _parted(words: Sequence[str]) -> str:
     """What to say of a list with spaces in it, which a shell has parted."""
-    for word in rest:
-        begun = f"{begun} {word}"
-        if not open_brackets(begun):
-            bare = begun.strip("'")
-            return f'{begun}: put it in quotes: "{bare}"'
-    return f"{begun}: a bracket is missing"
+    whole = _up_to_bracket(words)
+    if open_brackets(whole):
+        return f"{whole}: a bracket is missing"
+    bare = whole.strip("'")
+    return f'{whole}: put it in quotes: "{bare}"'
 
 
-def _parted_at_equals(before: str, word: str, after: str) -> str:
+def _up_to_bracket(words: Sequence[str]) -> str:
+    """The words from the first to the one that closes the brackets it opens; two if it opens none."""
+    ends = (end for end in range(2, len(words) + 1) if not open_brackets(" ".join(words[:end])))
+    return " ".join(words[: next(ends, len(words))])
+
+
+def _parted_at_equals(before: str, word: str, after: Sequence[str]) -> str:
+    """An override with spaces around its ``=``, as it was typed; nothing if there is none."""
     if word == "=":
-        return f"{before} = {after}".strip()
+        return _up_to_bracket([f"{before} =", *after]).strip()
     if word.startswith("="):
-        return f"{before} {word}" if before else ""
-    if word.endswith("=") and after and "=" not in after:
-        return f"{word} {after}"
-    return f"{word} {after}" if "=" not in word and after.startswith("=") and after != "=" else ""
+        return _up_to_bracket([before, word, *after]) if before else ""
+    if word.endswith("=") and after and "=" not in after[0]:
+        return _up_to_bracket([word, *after])
+    return _up_to_bracket([word, *after]) if "=" not in word and re.match("=.", "".join(after[:1])) else ""
+
+
+def _is_folder(text: str) -> bool:
+    try:
+        return Path(text).is_dir()
+    except OSError:  # for one, a word that is longer than a name may be
+        return False
 
 
 def _no_override(word: str, before: str, arguments: Sequence[str], where: Sequence[Path]) -> str:
@@ -118,7 +134,7 @@ def _no_override(word: str, before: str, arguments: Sequence[str], where: Sequen
         return f"type {as_override(key, value)}"
     if folded(word) in ("help", "version"):
         return f"type --{folded(word)}"
-    if Path(word).is_dir():
+    if _is_folder(word):
         return f"to go on with a run, type resume={word}; to compare runs, python -m lit_dl.report {word}"
     if "=" in before:
         return f'it belongs to nothing. A value with a space is put in quotes: "{before} {word}"'
