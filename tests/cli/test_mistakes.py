@@ -144,6 +144,8 @@ MISTAKES = [
     ("model.hidden={64}", 'a list has square brackets: "model.hidden=[64]"'),
     ("model.hidden=100,50", 'a list has brackets: "model.hidden=[100,50]"'),
     ("optimizer.lr==0.1", "one = is enough: optimizer.lr=0.1"),
+    ("optimizer.l+r=0.1", "optimizer.l+r=0.1: no key or group has such characters."),
+    ("optimizer.betas={a:1}", 'Take one of the kind that it has, such as "optimizer.betas=[0.9,0.999]"'),
     ("optimizer.lr=0.1;", "optimizer.lr=0.1;: not understood"),
     # several values
     ("optimizer.lr=0,1", "a decimal number has a point: optimizer.lr=0.1\nTo run each of the values, add -m:"),

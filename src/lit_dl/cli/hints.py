@@ -12,6 +12,7 @@ from lit_dl.errors import how_to_install
 from lit_dl.overrides import Override, last_value
 
 EXTRAS = {"joblib": "sweep", "ray": "ray", "submitit_local": "slurm", "submitit_slurm": "slurm"}  # of each launcher
+KEY = r"[+~]{0,2}[\w./@:$-]+"
 ALL_KEYS = "All of them: python -m lit_dl.train --help"
 
 
@@ -28,6 +29,8 @@ def explain(error: BaseException, arguments: Sequence[str]) -> str:
         return _no_such_key(key.group(1).partition("@")[0], arguments)
     if several := re.search(r"Ambiguous value for argument '(.*)'", message):
         return _several_values(Override.read(several.group(1)), arguments)
+    if misfit := re.match(r"Error merging override (.*)", message):
+        return _of_another_kind(Override.read(misfit.group(1)), arguments)
     if isinstance(error, OverrideParseException):
         return not_understood(error.override, message)
     cause = error.__cause__
@@ -68,6 +71,13 @@ def _several_values(override: Override, arguments: Sequence[str]) -> str:
     return f"{override.text}: these are several values.\n{sweep}"
 
 
+def _of_another_kind(override: Override, arguments: Sequence[str]) -> str:
+    where = catalogue.folders(Typed.read(arguments).values(CONFIG_DIR))
+    now = catalogue.settable(arguments, where).get(override.key)
+    example = f", such as {as_override(override.key, catalogue.as_typed(now))}" if now is not None else ""
+    return f"{override.text}: a value of this kind does not fit there. Take one of the kind that it has{example}"
+
+
 def not_understood(override: str, reason: str) -> str:
     """What to say of an override that cannot be read.
 
@@ -83,6 +93,8 @@ def not_understood(override: str, reason: str) -> str:
         return f"{override}: a quote is missing"
     if open_brackets(value):
         return f"{override}: a bracket is missing"
+    if not re.fullmatch(KEY, key):
+        return f"{override}: no key or group has such characters.\n{ALL_KEYS}"
     if value.startswith("="):
         return f"{override}: one = is enough: {key}={value.lstrip('=')}"
     if mark and value.startswith("{") and ":" not in value:
