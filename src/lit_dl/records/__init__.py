@@ -1,7 +1,14 @@
 """What a run leaves on disk, and how it is read back. Imports no torch."""
 
 from lit_dl.records.checkpoints import checksum_file, is_damaged, whole_checkpoints, write_checkpoint
-from lit_dl.records.config import named_choices, overrides_to_resume, read_config, write_config
+from lit_dl.records.config import (
+    named_choices,
+    overrides_to_resume,
+    read_choices,
+    read_config,
+    read_overrides,
+    write_config,
+)
 from lit_dl.records.curves import CurvesRecord, read_curves, write_curves
 from lit_dl.records.environment import describe_environment
 from lit_dl.records.files import (
@@ -23,8 +30,10 @@ from lit_dl.records.files import (
 from lit_dl.records.finding import Advice, Finding, Kind
 from lit_dl.records.folders import close_log, file_name, new_folder, withdraw
 from lit_dl.records.lock import alone_in, is_running
+from lit_dl.records.reading import parse_yaml
 from lit_dl.records.run import GOOD, RunRecord, Status, read_run, write_run
 from lit_dl.records.sweep import SweepRecord, read_sweep, write_sweep
+from lit_dl.records.visible import visible
 
 __all__ = [
     "BEST",
@@ -56,12 +65,16 @@ __all__ = [
     "named_choices",
     "new_folder",
     "overrides_to_resume",
+    "parse_yaml",
+    "read_choices",
     "read_config",
     "read_curves",
+    "read_overrides",
     "read_run",
     "read_sweep",
     "remove_parts",
     "replacing",
+    "visible",
     "whole_checkpoints",
     "withdraw",
     "write_checkpoint",

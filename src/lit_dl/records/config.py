@@ -7,8 +7,10 @@ from typing import Any
 import yaml
 
 from lit_dl.overrides import without
+from lit_dl.records.checking import checked
 from lit_dl.records.checkpoints import whole_checkpoints
 from lit_dl.records.files import CHECKPOINTS, HYDRA_FOLDER, LAST, write_text
+from lit_dl.records.reading import read_yaml, refusing
 from lit_dl.shell import join
 
 
@@ -17,9 +19,34 @@ def read_config(folder: Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: if it has none.
+        ValueError: if it cannot be read.
     """
-    config: dict[str, Any] = yaml.safe_load((folder / HYDRA_FOLDER / "config.yaml").read_text(encoding="utf-8"))
-    return config
+    return read_yaml(folder / HYDRA_FOLDER / "config.yaml", dict[str, Any], "a config")
+
+
+def read_overrides(folder: Path) -> list[str]:
+    """The overrides with which the run in ``folder`` was started.
+
+    Raises:
+        FileNotFoundError: if it has none.
+        ValueError: if they cannot be read.
+    """
+    return read_yaml(folder / HYDRA_FOLDER / "overrides.yaml", list[str], "overrides")
+
+
+def read_choices(folder: Path) -> dict[str, str]:
+    """What was taken of each of lit_dl's groups.
+
+    Raises:
+        FileNotFoundError: if Hydra has not said so in the folder.
+        ValueError: if it cannot be read.
+    """
+    path = folder / HYDRA_FOLDER / "hydra.yaml"
+    known = read_yaml(path, dict[str, Any], "Hydra's config")
+    with refusing(path, "Hydra's config"):
+        for key in ("hydra", "runtime", "choices"):
+            known = checked(known.get(key), dict[str, Any], key)
+    return named_choices(known)
 
 
 def write_config(config: str, overrides: list[str], folder: Path) -> None:
@@ -41,12 +68,11 @@ def overrides_to_resume(folder: Path) -> list[str]:
     """The overrides with which the run in ``folder`` was started, to compose its config again.
 
     Raises:
-        ValueError: if it is no run folder, or has no checkpoint to go on from.
+        ValueError: if it is no run folder, has no checkpoint to go on from, or its overrides cannot be read.
     """
-    path = folder / HYDRA_FOLDER / "overrides.yaml"
-    if not path.is_file():
+    if not (folder / HYDRA_FOLDER / "overrides.yaml").is_file():
         raise ValueError(f"{folder} is no run folder: it has no {HYDRA_FOLDER}/overrides.yaml")
-    asked = _overrides(path)
+    asked = without("resume", read_overrides(folder))
     whole, damaged = whole_checkpoints(folder)
     if not whole:
         names = f"{' and '.join(str(each.relative_to(folder)) for each in damaged)}: damaged, and no other is there"
@@ -54,14 +80,3 @@ def overrides_to_resume(folder: Path) -> list[str]:
         anew = join(["python", "-m", "lit_dl.train", *asked])
         raise ValueError(f"{folder} has nothing to go on from ({why}). Start it anew: {anew}")
     return asked
-
-
-def _overrides(path: Path) -> list[str]:
-    """Those in a run folder's ``overrides.yaml``, but for that with which it was resumed."""
-    try:
-        asked = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise ValueError(f"{path} is damaged: it is no YAML") from error
-    if not isinstance(asked, list) or not all(isinstance(each, str) for each in asked):
-        raise ValueError(f"{path} is damaged: it is no list of overrides")
-    return without("resume", asked)

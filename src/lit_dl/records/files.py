@@ -5,9 +5,8 @@ import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import MISSING, Field, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from lit_dl.records.patience import patiently
 
@@ -20,8 +19,6 @@ CHECKPOINTS = "checkpoints"
 LOCK_FILE = ".lock"  # freed by the system when its process is killed
 STOP_FILE = ".stop"  # in a sweep folder: no job begins any more
 LAST, BEST = "last", "best"  # names of the checkpoints, less .ckpt
-
-T = TypeVar("T")
 
 
 @contextmanager
@@ -81,41 +78,9 @@ def write_json(path: Path, schema: int, content: dict[str, Any], unknown: dict[s
     write_text(path, json.dumps(_finite(whole), indent=indent, allow_nan=False) + "\n")
 
 
-def read_json(path: Path, kind: type[T], what: str) -> T:
-    """A record, a dataclass with a field ``unknown`` for the keys that this lit_dl does not know.
-
-    Args:
-        path: of the file.
-        kind: the dataclass.
-        what: the record's name, for the error.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it is no record of that kind.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        content.pop("schema", None)  # 0.1.0 wrote none; there is one form so far
-        names = {each.name: each for each in fields(kind)}  # type: ignore[arg-type]  # it is a dataclass
-        known = {name: value for name, value in content.items() if name in names}
-        _check_types(known, names)
-        known["unknown"] = {name: value for name, value in content.items() if name not in names}
-        return kind(**known)
-    except (json.JSONDecodeError, UnicodeDecodeError, TypeError, AttributeError, KeyError) as error:
-        raise ValueError(f"{path} is damaged, or no record of {what}") from error
-
-
 def last_checkpoint(folder: Path) -> Path:
     """Where a run folder has the state after its last whole epoch."""
     return folder / CHECKPOINTS / f"{LAST}.ckpt"
-
-
-def _check_types(values: dict[str, Any], names: "dict[str, Field[Any]]") -> None:
-    """Whether lists are lists and mappings mappings; a field without a default is what the file cannot do without."""
-    for name, value in values.items():
-        default = names[name].default_factory
-        if default is not MISSING and not isinstance(value, type(default())):
-            raise TypeError(name)
 
 
 def _finite(content: Any) -> Any:

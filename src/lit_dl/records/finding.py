@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, NamedTuple
 
+from lit_dl.records.checking import known_fields
+
 Kind = Literal[
     "vanishing_gradients",
     "exploding_gradients",
@@ -69,10 +71,18 @@ class Finding:
         return {**asdict(self), "advice": as_overrides(self.advice)}
 
     @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> "Finding":
-        """From what ``as_json`` gave; keys that this lit_dl does not know are left out."""
-        known = {name: value for name, value in content.items() if name in cls.__dataclass_fields__}
-        return cls(**{**known, "advice": read_advice(content.get("advice", ""))})
+    def from_json(cls, content: Mapping[str, Any], where: str = "") -> "Finding":
+        """From what ``as_json`` gave; keys that this lit_dl does not know are left out.
+
+        Args:
+            content: as read.
+            where: in a file it stands, for the error.
+
+        Raises:
+            ValueError: if it is no finding.
+        """
+        known = known_fields(content, cls, where, advice=str)
+        return cls(**{**known, "advice": read_advice(known.get("advice", ""))})
 
 
 def as_overrides(advice: Sequence[Advice]) -> str:
@@ -88,8 +98,8 @@ def as_torch(advice: Sequence[Advice]) -> str:
 def read_advice(overrides: str) -> tuple[Advice, ...]:
     """From what ``as_overrides`` gave."""
     keys = {override: key for key, override in OVERRIDES.items()}
-    pairs = (override.split("=", 1) for override in overrides.split())
-    return tuple(Advice(keys.get(key, key), value) for key, value in pairs)  # type: ignore[arg-type]  # as read
+    pairs = (override.partition("=") for override in overrides.split())
+    return tuple(Advice(keys.get(key, key), value) for key, _, value in pairs)  # type: ignore[arg-type]  # as read
 
 
 def _in_words(advice: Advice) -> str:

@@ -4,8 +4,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from lit_dl.records.files import METRICS_FILE, read_json, write_json
+from lit_dl.records.files import METRICS_FILE, write_json
 from lit_dl.records.finding import Finding
+from lit_dl.records.reading import read_json
 
 SCHEMA = 1
 
@@ -57,8 +58,4 @@ def read_run(folder: Path) -> RunRecord:
     record = read_json(path, RunRecord, "a run")
     if record.status not in get_args(Status):
         raise ValueError(f"{path} has status {record.status!r}; known are {', '.join(get_args(Status))}")
-    try:
-        record.diagnosis = [Finding.from_json(each) for each in record.diagnosis]  # type: ignore[arg-type]  # as read
-    except (TypeError, ValueError, AttributeError) as error:
-        raise ValueError(f"{path} is damaged: its diagnosis cannot be read") from error
     return record

@@ -1,12 +1,15 @@
 """``sweep.json``: what a sweep consists of."""
 
+import reprlib
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lit_dl.records.files import SWEEP_FILE, read_json, write_json
+from lit_dl.records.files import SWEEP_FILE, write_json
+from lit_dl.records.reading import read_json, refusing
 
 SCHEMA = 1
+MOST_LETTERS = 255  # of a folder's name, in any file system
 
 
 @dataclass
@@ -37,7 +40,19 @@ def read_sweep(folder: Path) -> SweepRecord:
         FileNotFoundError: if the folder has none.
         ValueError: if it is no sweep of lit_dl.
     """
-    sweep = read_json(folder / SWEEP_FILE, SweepRecord, "a sweep")
-    if not isinstance(sweep.arguments, list):
-        raise ValueError(f"{folder / SWEEP_FILE} is damaged, or no record of a sweep")
+    path = folder / SWEEP_FILE
+    sweep = read_json(path, SweepRecord, "a sweep")
+    with refusing(path, "a sweep"):
+        for name in sweep.jobs:
+            _check_name(name)
     return sweep
+
+
+def _check_name(job: str) -> None:
+    """Whether a job's folder lies in the sweep's, and nowhere else.
+
+    Raises:
+        ValueError: if not.
+    """
+    if job in ("", ".", "..") or len(job) > MOST_LETTERS or set(job) & set("/\\:\0"):
+        raise ValueError(f"the job {reprlib.repr(job)} has no folder name")
