@@ -18,9 +18,11 @@ from lit_dl.descent.surfaces import SURFACES, Surface
 from lit_dl.descent.trajectories import Trajectory
 from lit_dl.plots.canvas import Canvas
 from lit_dl.plots.gif import write_gif
+from lit_dl.plots.labels import as_label
 
 GRID = 300  # points of the contour on each side
 LEVELS = 24
+MOST_WIDENED = 100  # times its own width that a picture grows on each side
 LEAST_DRAWN = 1e-3  # of the median of f, below which levels would crowd around the minima
 FRAMES = 80
 FONT: dict[Any, Any] = {"font.size": 11}
@@ -104,17 +106,18 @@ def _ground(trajectories: Sequence[Trajectory], names: Sequence[str], title: str
 
 
 def _limits(surface: Surface, trajectories: Sequence[Trajectory]) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Those of the surface, widened so that every start is inside."""
+    """Those of the surface, widened so that every start is inside that is not far out, where f would be too large."""
     starts = np.array([(trajectory.x[0], trajectory.y[0]) for trajectory in trajectories])
     limits = []
     for (low, high), values in zip((surface.x_limits, surface.y_limits), starts.T, strict=True):
         room = 0.05 * (high - low)
+        values = np.clip(values, low - MOST_WIDENED * (high - low), high + MOST_WIDENED * (high - low))
         limits.append((min(low, values.min() - room), max(high, values.max() + room)))
     return limits[0], limits[1]
 
 
 def _names(trajectories: Mapping[str, Trajectory]) -> list[str]:
-    return list(trajectories) if len(trajectories) > 1 else []
+    return list(map(as_label, trajectories)) if len(trajectories) > 1 else []
 
 
 def _colours(count: int) -> list[Any]:

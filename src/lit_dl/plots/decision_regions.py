@@ -11,10 +11,12 @@ from PIL import Image, ImageDraw
 from PIL.ImageFont import truetype
 
 from lit_dl.plots.canvas import Canvas
+from lit_dl.plots.labels import as_label
 
 FAINT, STRONG = 0.1, 0.55  # share of a class's colour where the classes are even, and where one is certain
 NOWHERE = 200  # grey, where the network's output is not finite
 WIDTH, SIDE = 400, 300  # pixels of an image, and of the plane in it
+MOST_IN_LEGEND = 40  # classes; their colours repeat after twenty
 LEFT, TOP = 82, 40  # pixels beside and above the plane
 
 Extent = tuple[float, float, float, float]
@@ -59,9 +61,14 @@ def decision_regions(
     axes = figure.add_subplot()
     axes.imshow(regions, extent=extent, origin="lower", interpolation="nearest", aspect="auto")
     _draw_points(axes, points, labels, classes, size=4)
-    axes.set_title(title, fontsize=11)
+    axes.set_title(as_label(title, 80), fontsize=11)
     _name_axes(axes, extent)
-    figure.legend(loc="outside right upper", title="class", markerscale=2, ncols=math.ceil(classes / 20))
+    handles, names = axes.get_legend_handles_labels()
+    shown = names[:MOST_IN_LEGEND]
+    few = "" if len(shown) == classes else f" (the first {len(shown)} of {classes})"
+    columns = math.ceil(len(shown) / 20)
+    place = "outside right upper"
+    figure.legend(handles[: len(shown)], shown, loc=place, title=f"class{few}", markerscale=2, ncols=columns)
     return figure
 
 

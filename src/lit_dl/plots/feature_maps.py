@@ -10,6 +10,8 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from lit_dl.plots.labels import as_label
+
 MOST_FILTERS = 64  # that can be told apart in a picture
 MOST_MAPS = 16  # of a layer
 SIGNED = "RdBu_r"  # white is 0, red above it
@@ -35,7 +37,7 @@ def filters(weights: Mapping[str, Tensor]) -> Figure:
         kernels = weight[:MOST_FILTERS].detach().float().cpu()
         tiles = kernels if is_colour else kernels.flatten(0, 1)[:MOST_FILTERS, None]
         _draw_signed(axes, _tiled(tiles, columns), most)
-        axes.set_title(name)
+        axes.set_title(as_label(name))
     size = f"{first.shape[0]} filters of {first.shape[2]}x{first.shape[3]}"
     few = "" if len(shown) == len(first) else f", the first {len(shown)}"
     figure.suptitle(f"First convolution: {size}{few}")
@@ -64,7 +66,7 @@ def feature_maps(image: Tensor, maps: Mapping[str, Tensor]) -> Figure:
         most = _largest([shown])
         _draw_signed(axes, _tiled(shown[:, None], math.ceil(math.sqrt(len(shown)))), most)
         few = f"{len(layer)} maps" if len(shown) == len(layer) else f"{len(shown)} of {len(layer)} maps"
-        axes.set_title(f"{name}: {few} of {layer.shape[1]}x{layer.shape[2]}", fontsize=11)
+        axes.set_title(f"{as_label(name, 24)}: {few} of {layer.shape[1]}x{layer.shape[2]}", fontsize=11)
         axes.set_xlabel(f"blue -{most:.2g}, white 0, red {most:.2g}")
     for axes in places[1 + len(maps) :]:
         axes.set_axis_off()

@@ -15,38 +15,53 @@ from torch import Tensor
 from lit_dl.diagnostics.history import History
 from lit_dl.diagnostics.optimizer_steps import StepHistory
 from lit_dl.plots.canvas import Canvas
-from lit_dl.plots.heat_map import MOST_LABELS, colour_scale, heat_map, margin
+from lit_dl.plots.heat_map import MOST_LABELS, colour_scale, heat_map, layer_labels, margin
+from lit_dl.plots.labels import as_label
+
+MOST_COUNTED = 30  # classes whose cells have room for a number; 900 numbers take 2 s to draw
+MOST_NAMED = 60  # classes whose names can be read beside each other
+MOST_SIDE = 17.0  # inches of a confusion matrix
 
 
 def confusion_matrix(counts: Tensor, class_names: Sequence[str]) -> Figure:
     """How often each true class was taken for each class.
 
-    Cells show counts; the colour is the share of the true class, so that classes of different size compare.
+    Cells show counts, of up to 30 classes; the colour is the share of the true class, so that classes of different
+    size compare. Of more than 60 classes every second one is named, or third, and so on.
 
     Args:
         counts: (C, C), true class by predicted class.
         class_names: the C names.
     """
     shares = counts / counts.sum(dim=1, keepdim=True).clamp(min=1)
-    side = max(3.6, 0.4 * len(class_names) + 1.0)
+    classes = len(class_names)
+    side = min(max(3.6, 0.4 * classes + 1.0), MOST_SIDE)
     figure = Figure(figsize=(side + 0.8, side), dpi=140, layout="constrained")
     axes = figure.add_subplot()
     image = axes.imshow(shares.numpy(), vmin=0, vmax=1, cmap="Blues")
+    if classes <= MOST_COUNTED:
+        _write_counts(axes, counts, shares)
+    right = counts.diagonal().sum().item()
+    axes.set_title(f"Test set: {right:,} of {counts.sum().item():,} right")
+    every = math.ceil(classes / MOST_NAMED)
+    names = [as_label(name, 24) for name in class_names[::every]]
+    few = "" if every == 1 else f" (one name in {every})"
+    axes.set_xlabel(f"predicted class{few}")
+    axes.set_ylabel(f"true class{few}")
+    axes.set_xticks(range(0, classes, every), names)
+    if max(map(len, names)) > 3:  # else they would run into each other
+        axes.tick_params(axis="x", rotation=90)
+    axes.set_yticks(range(0, classes, every), names)
+    figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.8)
+    return figure
+
+
+def _write_counts(axes: Axes, counts: Tensor, shares: Tensor) -> None:
     for row, line in enumerate(counts.tolist()):
         for column, count in enumerate(line):
             if count:
                 colour = "white" if shares[row, column] > 0.5 else "black"
                 axes.text(column, row, f"{count:,}", ha="center", va="center", color=colour, fontsize=9)
-    right = counts.diagonal().sum().item()
-    axes.set_title(f"Test set: {right:,} of {counts.sum().item():,} right")
-    axes.set_xlabel("predicted class")
-    axes.set_ylabel("true class")
-    axes.set_xticks(range(len(class_names)), class_names)
-    if max(map(len, class_names)) > 3:  # else they would run into each other
-        axes.tick_params(axis="x", rotation=90)
-    axes.set_yticks(range(len(class_names)), class_names)
-    figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.8)
-    return figure
 
 
 def gradient_flow(history: History) -> Figure:
@@ -87,7 +102,7 @@ def effective_rates(history: StepHistory) -> Figure:
     bottom.set_xlabel("step")
     bottom.set_xlim(left=0)
     every = math.ceil(max(len(history.layers), 1) / MOST_LABELS)
-    shown = [(name, colour) for name, colour in zip(history.layers, colours, strict=True)][::every]
+    shown = [(name, colour) for name, colour in zip(layer_labels(history.layers), colours, strict=True)][::every]
     handles = [Line2D([], [], color=colour, label=name) for name, colour in shown]
     handles.append(Line2D([], [], color="black", linestyle="--", linewidth=1, label="learning rate"))
     figure.legend(handles=handles, loc="outside right center", frameon=False)

@@ -33,7 +33,7 @@ from lit_dl.records.lock import alone_in, is_running
 from lit_dl.records.reading import parse_yaml
 from lit_dl.records.run import GOOD, RunRecord, Status, read_run, write_run
 from lit_dl.records.sweep import SweepRecord, read_sweep, write_sweep
-from lit_dl.records.visible import visible
+from lit_dl.records.visible import shortened, visible
 
 __all__ = [
     "BEST",
@@ -74,6 +74,7 @@ __all__ = [
     "read_sweep",
     "remove_parts",
     "replacing",
+    "shortened",
     "visible",
     "whole_checkpoints",
     "withdraw",

@@ -63,10 +63,16 @@ def parse_yaml(text: str) -> Any:
     """Plain values. Refused are tags, aliases, which can multiply, and deep nesting, which crashes PyYAML's C loader.
 
     Raises:
-        ValueError: if it is refused.
-        RecursionError: if it is nested too deeply.
-        yaml.YAMLError: if it is no YAML.
+        ValueError: if it is refused, or no YAML.
     """
+    try:
+        _check_events(text)
+        return plain(yaml.load(text, Loader=_Loader), "it")
+    except (OverflowError, RecursionError, yaml.YAMLError) as error:
+        raise ValueError(_reason(error)) from error
+
+
+def _check_events(text: str) -> None:
     depth = 0
     for event in yaml.parse(text, Loader=_Loader):
         if isinstance(event, yaml.AliasEvent):
@@ -76,7 +82,6 @@ def parse_yaml(text: str) -> Any:
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MOST_DEPTH:
             raise RecursionError
-    return yaml.load(text, Loader=_Loader)
 
 
 @contextmanager
@@ -91,7 +96,7 @@ def refusing(path: Path, what: str) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise
-    except (OSError, ValueError, OverflowError, RecursionError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"{path} is damaged, or no record of {what}: {_reason(error)}") from error
 
 

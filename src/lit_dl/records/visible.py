@@ -16,3 +16,10 @@ def visible(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c in KEPT else c.encode("unicode_escape").decode() for c in text)
+
+
+def shortened(text: str, most: int = 40) -> str:
+    """Beginning and end of a text that is longer than ``most`` characters."""
+    if len(text) <= most:
+        return text
+    return f"{text[: most - most // 3 - 1]}…{text[-(most // 3) :]}"

@@ -1,5 +1,6 @@
 """Values and settings as a report writes them."""
 
+from lit_dl.records import shortened
 from lit_dl.report.runs import Value
 
 
@@ -7,13 +8,6 @@ def label_of(values: dict[str, Value]) -> str:
     """Values in a line, as they are typed, long ones shortened."""
     pairs = (f"{key.rpartition('.')[2]}={shortened(text_of(value), 24)}" for key, value in values.items())
     return shortened(", ".join(pairs), 48) or "all"
-
-
-def shortened(text: str, most: int = 40) -> str:
-    """Beginning and end of a text that is longer than ``most`` characters."""
-    if len(text) <= most:
-        return text
-    return f"{text[: most - most // 3 - 1]}…{text[-(most // 3) :]}"
 
 
 def text_of(value: Value) -> str:
