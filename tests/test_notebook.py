@@ -18,7 +18,7 @@ def test_a_run_in_a_notebook_shows_each_line_once_and_logs_it(tmp_path):
     cell = {"cell_type": "code", "source": CELL, "metadata": {}, "outputs": [], "execution_count": None, "id": "run"}
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python"}}
     notebook = {"cells": [cell], "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}
-    Path(tmp_path / "run.ipynb").write_text(json.dumps(notebook))
+    Path(tmp_path / "run.ipynb").write_text(json.dumps(notebook), encoding="utf-8")
     command = [sys.executable, "-m", "jupyter", "nbconvert", "--to", "notebook", "--execute", "--inplace", "run.ipynb"]
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
     outputs = json.loads((tmp_path / "run.ipynb").read_text())["cells"][0]["outputs"]
