@@ -2,88 +2,19 @@
 
 import gzip
 import hashlib
-import http.server
-import multiprocessing
-import struct
 import threading
-import time
 
 import pytest
-import torch
+from tests.data.mirrors import DEAD, GZIPPED, PLAIN, SmallFashion, SmallMNIST, idx, serving
 
-from lit_dl.data import MNIST, FashionMNIST, download
 from lit_dl.data.idx import FILE_NAMES, read_idx
-
-
-def idx(shape: tuple[int, ...], values: bytes) -> bytes:
-    return b"\x00\x00\x08" + bytes([len(shape)]) + struct.pack(f">{len(shape)}I", *shape) + values
-
-
-def digits(seed: int, count: int) -> tuple[bytes, bytes]:
-    """IDX files of random 28x28 images and of labels."""
-    generator = torch.Generator().manual_seed(seed)
-    pixels = torch.randint(256, (count * 784,), generator=generator, dtype=torch.uint8)
-    labels = torch.randint(10, (count,), generator=generator, dtype=torch.uint8)
-    return idx((count, 28, 28), bytes(pixels.tolist())), idx((count,), bytes(labels.tolist()))
-
-
-PLAIN = dict(zip(FILE_NAMES, (*digits(0, 60), *digits(1, 10)), strict=True))
-GZIPPED = {f"{name}.gz": gzip.compress(content, mtime=0) for name, content in PLAIN.items()}
-
-
-def md5s(files: dict[str, bytes]) -> tuple[str, ...]:
-    return tuple(hashlib.md5(content).hexdigest() for content in files.values())
-
-
-class SmallMNIST(MNIST):
-    """MNIST with 60 and 10 images of noise, whose checksums are known."""
-
-    counts, gz_md5, plain_md5 = (60, 10), md5s(GZIPPED), md5s(PLAIN)
-
-
-class SmallFashion(FashionMNIST):
-    """The same files as another data set, of which the checksums of the gzipped ones alone are known."""
-
-    counts, gz_md5 = (60, 10), md5s(GZIPPED)
-
-
-class Mirror(http.server.ThreadingHTTPServer):
-    """Serves ``files`` on 127.0.0.1 and counts what was fetched."""
-
-    def __init__(self, files: dict[str, bytes], delay: float = 0.0) -> None:
-        self.files, self.delay, self.fetched = files, delay, []
-        super().__init__(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
-        self.address = f"http://127.0.0.1:{self.server_port}/"
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_HEAD(self):
-        self.answer(with_content=False)
-
-    def do_GET(self):
-        self.server.fetched.append(self.path)
-        time.sleep(self.server.delay)
-        self.answer(with_content=True)
-
-    def answer(self, with_content: bool):
-        content = self.server.files.get(self.path.strip("/"))
-        self.send_response(404 if content is None else 200)
-        self.send_header("Content-Length", str(len(content or b"")))
-        self.end_headers()
-        if with_content and content is not None:
-            self.wfile.write(content)
-
-    def log_message(self, *arguments):
-        """Say nothing."""
+from lit_dl.data.web import Limits
 
 
 @pytest.fixture
 def mirror():
-    server = Mirror(GZIPPED)
-    yield server
-    server.shutdown()
-    server.server_close()
+    with serving() as server:
+        yield server
 
 
 def raw(root, data_set="MNIST"):
@@ -109,7 +40,7 @@ def test_the_idx_reader_refuses_what_is_no_such_file(content):
 def test_files_that_are_there_are_read_and_nothing_is_fetched_or_written(tmp_path, files):
     for name, content in files.items():
         (raw(tmp_path) / name).write_bytes(content)
-    data = SmallMNIST(tmp_path, mirrors=["http://127.0.0.1:9/"])
+    data = SmallMNIST(tmp_path, mirrors=[DEAD])
     data.prepare_data()
     images, labels = data.load_pool()
     assert images.shape == (60, 1, 28, 28)
@@ -136,12 +67,12 @@ def test_only_what_is_missing_is_fetched(tmp_path, mirror):
 
 
 def test_a_mirror_that_fails_or_gives_something_else_is_passed_over(tmp_path, mirror):
-    dead, empty, altered = "http://127.0.0.1:9/", Mirror({}), Mirror(dict.fromkeys(GZIPPED, b"<html>"))
-    SmallMNIST(tmp_path, mirrors=[dead, empty.address, altered.address, mirror.address]).prepare_data()
+    with (
+        serving(lambda request: request.give(None)) as empty,
+        serving(lambda request: request.give(b"<html>")) as other,
+    ):
+        SmallMNIST(tmp_path, mirrors=[DEAD, empty.address, other.address, mirror.address]).prepare_data()
     assert {name: (raw(tmp_path) / name).read_bytes() for name in GZIPPED} == GZIPPED
-    for server in (empty, altered):
-        server.shutdown()
-        server.server_close()
 
 
 @pytest.mark.parametrize("spoil", [lambda b: b[: len(b) // 2], lambda b: b[:-9] + b"x" + b[-8:], lambda b: b""])
@@ -159,7 +90,7 @@ def test_a_damaged_file_without_network_is_named_with_its_checksums_and_never_re
         (raw(tmp_path) / name).write_bytes(content)
     bad = raw(tmp_path) / f"{FILE_NAMES[2]}.gz"
     bad.write_bytes(b"spoilt")
-    data = SmallMNIST(tmp_path, mirrors=["http://127.0.0.1:9/"])
+    data = SmallMNIST(tmp_path, mirrors=[DEAD])
     with pytest.raises(OSError, match="is damaged") as caught:
         data.prepare_data()
     assert str(bad) in str(caught.value)
@@ -172,42 +103,19 @@ def test_a_damaged_file_without_network_is_named_with_its_checksums_and_never_re
 
 def test_without_files_and_network_it_does_not_wait_for_an_answer_and_says_what_to_do(tmp_path, monkeypatch):
     answer = threading.Event()  # never, as far as the test goes
-    silent = Mirror({})
-    monkeypatch.setattr(Handler, "do_HEAD", lambda self: answer.wait())
-    monkeypatch.setattr(download, "ANSWER_SECONDS", 0.5)
-    with pytest.raises(OSError, match="none of 2 mirrors answered") as caught:
-        SmallMNIST(tmp_path, mirrors=["http://127.0.0.1:9/", silent.address]).prepare_data()
+    monkeypatch.setattr(SmallMNIST, "limits", Limits(answer=0.5))
+    with serving(lambda request: answer.wait()) as silent, pytest.raises(OSError, match="none of 2 mirrors") as caught:
+        SmallMNIST(tmp_path, mirrors=[DEAD, silent.address]).prepare_data()
     answer.set()
     for word in (str(raw(tmp_path)), f"{FILE_NAMES[0]}.gz", "LIT_DL_DATA_DIR", "data=digits", "data=spiral"):
         assert word in str(caught.value)
     assert silent.fetched == []
-    silent.shutdown()
-    silent.server_close()
 
 
 def test_an_unwritable_folder_is_named(tmp_path):
     (tmp_path / "MNIST").write_text("a file where the folder should be")
     with pytest.raises(OSError, match="MNIST"):
         SmallMNIST(tmp_path).prepare_data()
-
-
-def prepare(root, address):
-    SmallMNIST(root, mirrors=[address]).prepare_data()
-
-
-@pytest.mark.run
-def test_of_two_runs_that_start_together_one_fetches(tmp_path):
-    server = Mirror(GZIPPED, delay=0.3)
-    context = multiprocessing.get_context("spawn")
-    runs = [context.Process(target=prepare, args=(tmp_path, server.address)) for _ in range(2)]
-    for run in runs:
-        run.start()
-    for run in runs:
-        run.join()
-    assert [run.exitcode for run in runs] == [0, 0]
-    assert sorted(server.fetched) == sorted(f"/{name}" for name in GZIPPED)
-    server.shutdown()
-    server.server_close()
 
 
 def test_another_data_set_is_fetched_into_its_own_folder_and_read(tmp_path, mirror):
@@ -222,7 +130,7 @@ def test_another_data_set_is_fetched_into_its_own_folder_and_read(tmp_path, mirr
 def test_plain_files_without_known_checksum_are_read_when_they_have_the_shape(tmp_path):
     for name, content in PLAIN.items():
         (raw(tmp_path, "FashionMNIST") / name).write_bytes(content)
-    data = SmallFashion(tmp_path, mirrors=["http://127.0.0.1:9/"])
+    data = SmallFashion(tmp_path, mirrors=[DEAD])
     data.prepare_data()
     assert bytes(data.load_pool()[0].flatten().tolist()) == PLAIN[FILE_NAMES[0]][16:]
     assert bytes(data.load_test()[1].tolist()) == PLAIN[FILE_NAMES[3]][8:]
@@ -244,10 +152,89 @@ def test_a_plain_file_that_is_something_else_is_named_or_replaced(tmp_path, mirr
     for other, right in {**PLAIN, name: content}.items():
         (folder / other).write_bytes(right)
     with pytest.raises(OSError, match=words) as caught:
-        SmallFashion(tmp_path, mirrors=["http://127.0.0.1:9/"]).prepare_data()
+        SmallFashion(tmp_path, mirrors=[DEAD]).prepare_data()
     assert f"{folder / name} is damaged" in str(caught.value)
     assert "FashionMNIST/raw" in str(caught.value)
     data = SmallFashion(tmp_path, mirrors=[mirror.address])
     data.prepare_data()
     assert mirror.fetched == [f"/{name}.gz"]
     assert (data.load_pool()[0].shape, data.load_test()[1].shape) == ((60, 1, 28, 28), (10,))
+
+
+BAD = {
+    "cut short": lambda content: content[: len(content) // 2],
+    "altered": lambda content: content[:-9] + bytes([content[-9] ^ 1]) + content[-8:],
+    "another magic number": lambda content: b"\x00\x00\x09" + content[3:],
+    "too long": lambda content: content + b"\x00",
+    "another count": lambda content: content[:7] + bytes([content[7] ^ 1]) + content[8:],
+    "empty": lambda content: b"",
+}
+
+
+@pytest.mark.parametrize("spoil", BAD.values(), ids=BAD)
+@pytest.mark.parametrize("is_plain_bad", [True, False])
+def test_of_two_copies_the_good_one_is_read_and_nothing_is_fetched(tmp_path, spoil, is_plain_bad):
+    for name in FILE_NAMES:
+        plain, packed = PLAIN[name], GZIPPED[f"{name}.gz"]
+        (raw(tmp_path) / name).write_bytes(spoil(plain) if is_plain_bad else plain)
+        (raw(tmp_path) / f"{name}.gz").write_bytes(packed if is_plain_bad else spoil(packed))
+    data = SmallMNIST(tmp_path, mirrors=[DEAD])
+    data.prepare_data()
+    assert bytes(data.load_pool()[0].flatten().tolist()) == PLAIN[FILE_NAMES[0]][16:]
+    assert bytes(data.load_test()[1].tolist()) == PLAIN[FILE_NAMES[3]][8:]
+
+
+@pytest.mark.parametrize("spoil", BAD.values(), ids=BAD)
+@pytest.mark.parametrize(("kind", "files"), [(SmallMNIST, PLAIN), (SmallMNIST, GZIPPED), (SmallFashion, GZIPPED)])
+def test_a_bad_file_is_named_with_what_to_do(tmp_path, kind, files, spoil):
+    folder = raw(tmp_path, kind.folder_name)
+    bad = next(iter(files))
+    for name, content in {**files, bad: spoil(files[bad])}.items():
+        (folder / name).write_bytes(content)
+    with pytest.raises(OSError, match="is damaged: md5 expected") as caught:
+        kind(tmp_path, mirrors=[DEAD]).prepare_data()
+    for words in (f"{folder / bad} is damaged", f"Put good copies into {folder}: {FILE_NAMES[0]}.gz;", "data.root=DIR"):
+        assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+@pytest.mark.parametrize("kind", [SmallMNIST, SmallFashion])
+def test_a_file_far_too_long_is_named_and_not_read(tmp_path, kind, suffix):
+    folder = raw(tmp_path, kind.folder_name)
+    for name, content in GZIPPED.items():
+        (folder / name).write_bytes(content)
+    (folder / f"{FILE_NAMES[1]}.gz").unlink()
+    with (folder / f"{FILE_NAMES[1]}{suffix}").open("wb") as file:
+        file.truncate(10**12)  # a hole, which takes no room on the disk and an hour to read
+    with pytest.raises(OSError, match=r"is damaged: it has 1,000,000,000,000 bytes, at most 1,092 are right"):
+        kind(tmp_path, mirrors=[DEAD]).prepare_data()
+
+
+UNPACKABLE = {
+    "junk": b"\x1f\x8b\x08" + bytes(range(256)),
+    "cut short": GZIPPED[f"{FILE_NAMES[0]}.gz"][:1000],
+    "a length that lies": GZIPPED[f"{FILE_NAMES[0]}.gz"][:-4] + b"\xff\xff\xff\x7f",
+    "a gigabyte of zeros": gzip.compress(PLAIN[FILE_NAMES[0]] + bytes(10**8)) * 10,
+    "no gzip": b"<html>",
+    "another shape": gzip.compress(idx((60, 28, 27), bytes(60 * 28 * 27))),
+    "no images": gzip.compress(b"text"),
+}
+
+
+@pytest.mark.parametrize("content", UNPACKABLE.values(), ids=UNPACKABLE)
+def test_what_has_its_checksum_but_is_no_such_file_is_one_message_and_is_not_unpacked_whole(tmp_path, content):
+    files = {**GZIPPED, f"{FILE_NAMES[0]}.gz": content}
+    for name, each in files.items():
+        (raw(tmp_path) / name).write_bytes(each)
+    data = SmallMNIST(tmp_path, mirrors=[DEAD])
+    data.gz_md5 = tuple(hashlib.md5(each).hexdigest() for each in files.values())
+    with pytest.raises(OSError, match=rf"{FILE_NAMES[0]}\.gz (cannot be read|is damaged): .*") as caught:
+        data.load_pool()
+    assert "Put good copies" in str(caught.value) or "Put a good copy in its place" in str(caught.value)
+
+
+def test_a_folder_in_the_place_of_a_file_is_one_message(tmp_path, mirror):
+    (raw(tmp_path) / f"{FILE_NAMES[0]}.gz").mkdir()
+    with pytest.raises(OSError, match=rf"could not be fetched: .*{FILE_NAMES[0]}\.gz"):
+        SmallMNIST(tmp_path, mirrors=[mirror.address]).prepare_data()
+    assert not [path for path in raw(tmp_path).iterdir() if path.suffix == ".part"]

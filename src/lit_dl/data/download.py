@@ -1,21 +1,26 @@
-"""Fetching files from mirrors: verified, atomic, with limits on time, and safe for two runs that start together."""
+"""Fetching files from mirrors: verified, atomic, and with limits on time and size."""
 
 import hashlib
 import queue
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
-from urllib.request import Request, urlopen
+from typing import NamedTuple
 
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
+from lit_dl.data.web import Arrival, Limits, MirrorError, ask
 from lit_dl.records import replacing
 
-ANSWER_SECONDS = 5.0  # for the first answer of any mirror; with the imports, a run without network ends within 15 s
-STALL_SECONDS = 15.0  # without a byte, after which the next mirror is tried
-FILE_SECONDS = 600.0  # for one whole file; 10 MB at 17 kB/s
-CHUNK = 1 << 16  # bytes read at a time
+
+class Wanted(NamedTuple):
+    """A file to fetch."""
+
+    name: str
+    md5: str
+    most: int  # bytes that it can have
 
 
 def md5_of(path: Path) -> str:
@@ -28,83 +33,93 @@ def md5_of(path: Path) -> str:
         return hashlib.file_digest(file, "md5").hexdigest()
 
 
-def fetch(checksums: Mapping[str, str], mirrors: Sequence[str], folder: Path) -> None:
+def fetch(files: Sequence[Wanted], mirrors: Sequence[str], folder: Path, limits: Limits) -> None:
     """Download files into ``folder``, each from the first mirror that gives it with the right checksum.
 
     A file appears under its name only when it is whole and right, and replaces what had that name. Shows a progress
     bar on a terminal.
 
     Args:
-        checksums: MD5 by file name.
+        files: at least one.
         mirrors: addresses that end in a slash, to which the file name is added.
-        folder: must exist.
+        folder: must exist, and the caller must be the only one who fetches into it: what a killed one left is removed.
+        limits: of a mirror.
 
     Raises:
         ConnectionError: when no mirror answers, or none gives the file; the message says what each one did.
         OSError: when the folder cannot be written.
     """
-    live = _answering(mirrors, next(iter(checksums)))
+    problems: dict[str, str] = {}
+    live = _answering(mirrors, files[0].name, limits.answer, problems)
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns) as progress:
-        for name, md5 in checksums.items():
-            _fetch_from_any(live, name, md5, folder, progress)
+        for file in files:
+            for left in folder.glob(f".{file.name}.*.part"):
+                left.unlink()
+            _fetch_from_any(live, file, folder, limits, progress, problems)
 
 
-def _answering(mirrors: Sequence[str], name: str) -> list[str]:
-    """The mirrors that answer in time, in the order given.
+def _answering(mirrors: Sequence[str], name: str, seconds: float, problems: dict[str, str]) -> list[str]:
+    """The mirrors that answer in time, in the order given; what the others did is added to ``problems``.
 
     Asked all at once and in daemon threads, since looking up a name can hang far longer than a socket's time limit.
     """
-    answers: queue.Queue[tuple[str, str]] = queue.Queue()  # mirror, and its error or ""
+    answers: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()  # mirror, and its error or ""
 
-    def ask(mirror: str) -> None:
-        try:
-            urlopen(Request(mirror + name, method="HEAD"), timeout=ANSWER_SECONDS).close()
-            answers.put((mirror, ""))
-        except (OSError, ValueError) as error:
-            answers.put((mirror, str(error)))
+    def put_answer(mirror: str) -> None:
+        answers.put((mirror, ask(mirror + name, seconds)))
 
     for mirror in mirrors:
-        threading.Thread(target=ask, args=(mirror,), daemon=True).start()
+        threading.Thread(target=put_answer, args=(mirror,), daemon=True).start()
     errors: dict[str, str] = {}
-    deadline = time.monotonic() + ANSWER_SECONDS
+    deadline = time.monotonic() + seconds
     while len(errors) < len(mirrors) and "" not in errors.values():
         try:
             mirror, error = answers.get(timeout=max(0.0, deadline - time.monotonic()))
         except queue.Empty:
             break
         errors[mirror] = error
+    problems.update({mirror: errors.get(mirror, "no answer") for mirror in mirrors if errors.get(mirror) != ""})
     quick = [mirror for mirror in mirrors if errors.get(mirror) == ""]
     if not quick:
-        said = "; ".join(dict.fromkeys(errors.get(mirror, "no answer") for mirror in mirrors))
-        raise ConnectionError(f"none of {len(mirrors)} mirrors answered within {ANSWER_SECONDS:g} s ({said})")
+        raise ConnectionError(f"none of {len(mirrors)} mirrors answered within {seconds:g} s ({_told(problems)})")
     return quick + [mirror for mirror in mirrors if mirror not in errors]  # the slow ones may serve as a reserve
 
 
-def _fetch_from_any(mirrors: Sequence[str], name: str, md5: str, folder: Path, progress: Progress) -> None:
-    problems = []
-    for mirror in mirrors:
+def _fetch_from_any(
+    live: list[str], file: Wanted, folder: Path, limits: Limits, progress: Progress, problems: dict[str, str]
+) -> None:
+    """Fetch a file from the first of the mirrors that gives it; those that do not are the last to be asked again."""
+    for mirror in list(live):
         try:
-            return _fetch_one(mirror + name, md5, folder / name, progress)
-        except PermissionError:
-            raise
-        except (OSError, ValueError) as error:
-            problems.append(f"{mirror}: {error}")
-    raise ConnectionError(f"no mirror gave {name} ({'; '.join(problems)})")
+            return _fetch_one(mirror, file, folder, limits, progress)
+        except MirrorError as error:
+            problems[mirror] = str(error)
+            live.remove(mirror)
+            live.append(mirror)
+    raise ConnectionError(f"no mirror gave {file.name} ({_told(problems)})")
 
 
-def _fetch_one(url: str, md5: str, target: Path, progress: Progress) -> None:
-    task = progress.add_task(target.name, total=None)
-    deadline = time.monotonic() + FILE_SECONDS
-    digest = hashlib.md5(usedforsecurity=False)
-    with replacing(target) as part:
-        with urlopen(url, timeout=STALL_SECONDS) as response, part.open("wb") as file:
-            progress.update(task, total=response.length)
-            while chunk := response.read(CHUNK):
-                file.write(chunk)
-                digest.update(chunk)
-                progress.advance(task, len(chunk))
-                if time.monotonic() > deadline:
-                    raise TimeoutError(f"not finished within {FILE_SECONDS:g} s")
-        if digest.hexdigest() != md5:
-            raise ValueError(f"md5 expected {md5}, found {digest.hexdigest()}")
+def _told(problems: dict[str, str]) -> str:
+    return "; ".join(f"{mirror}: {problem}" for mirror, problem in problems.items())
+
+
+def _fetch_one(mirror: str, file: Wanted, folder: Path, limits: Limits, progress: Progress) -> None:
+    task = progress.add_task(file.name, total=None)
+    digest, count, begin = hashlib.md5(usedforsecurity=False), 0, b""
+    arrival = Arrival(mirror + file.name, file.most, limits)
+    try:
+        with replacing(folder / file.name) as part:
+            with part.open("wb") as stream, closing(arrival.pieces()) as pieces:
+                for chunk in pieces:
+                    stream.write(chunk)
+                    digest.update(chunk)
+                    count, begin = count + len(chunk), begin or chunk[:16]
+                    progress.update(task, total=arrival.length, completed=count)
+            if digest.hexdigest() != file.md5:
+                raise MirrorError(
+                    f"md5 expected {file.md5}, found {digest.hexdigest()} in {count:,} bytes that begin with {begin!r}"
+                )
+    except MirrorError:
+        progress.remove_task(task)
+        raise
