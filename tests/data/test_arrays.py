@@ -1,14 +1,15 @@
 """One's own arrays: read, split, and refused with the file, the array and the way out."""
 
-import io
 import pickle
 import zipfile
 
 import numpy as np
 import pytest
 import torch
+from tests.data.strangers import Writes, headed
+from tests.data.strangers import saved as npy
 
-from lit_dl.data import Arrays, KFold
+from lit_dl.data import Arrays, KFold, arrays
 
 X = np.arange(40.0).reshape(20, 2)
 Y = np.arange(20) % 4
@@ -98,6 +99,24 @@ WRONG = {
     "complex": ({"x": X * 1j, "y": Y}, "x is of type complex128"),
     "nan": ({"x": nan, "y": Y}, "x has 1 values that are nan"),
     "inf": ({"x": X, "y": X[:, 0] * 1e300}, "y has 19 values that are nan, infinite or too large"),
+    "infinite": ({"x": X, "y": np.where(X == 8, -np.inf, X)}, r"y has 1 values that are .* the first at \[4, 0\]"),
+    "structured": ({"x": np.zeros(20, dtype=[("a", "f8"), ("b", "f8")]), "y": Y}, "x is of type .*it must be numbers"),
+    "structured objects": ({"x": np.zeros(20, dtype=[("a", "O")]), "y": Y}, "x holds Python objects"),
+    "dates": ({"x": X, "y": Y.astype("datetime64[s]")}, "y is of type datetime64"),
+    "bytes": ({"x": X, "y": np.array([b"cat"] * 20)}, r"y is of type \|S3"),
+    "no features": ({"x": X[:, :0], "y": Y}, r"x is empty, its shape is \(20, 0\)"),
+    "one sample": ({"x": X[:1], "y": Y[:1]}, "x has 1 samples; .* takes 3 at least"),
+    "a number": ({"x": np.array(3.0), "y": Y}, r"x has shape \(\); it must be \(N, features\)"),
+    "a label": ({"x": X, "y": np.array(3)}, r"y has shape \(\)"),
+    "a target": ({"x": X, "y": np.array(3.0)}, r"y has shape \(\)"),
+    "a huge label": ({"x": X, "y": np.where(Y == 3, 10**9, Y)}, "4 different labels from 0 to 1000000000; classes are"),
+    "a huge uint64": ({"x": X, "y": np.where(Y == 3, 2**64 - 1, Y).astype(np.uint64)}, "labels up to 18,446,744,073,"),
+    "the least int64": ({"x": X, "y": np.where(Y == 3, -(2**63), Y)}, "labels from -9223372036854775808 to 2"),
+    "one class of two": ({"x": X, "y": Y > 9}, "y has 1 different labels from 0 to 0"),
+    "100,000 classes": (
+        {"x": np.zeros((100_000, 1), dtype=np.uint8), "y": np.arange(100_000)},
+        "y has 100,000 classes, at most 2,000 are allowed",
+    ),
     "empty": ({"x": X[:0], "y": Y[:0]}, "x is empty"),
     "few": ({"x": X[:2], "y": Y[:2]}, "x has 2 samples; .* takes 3 at least"),
     "flat": ({"x": X[:, 0], "y": Y}, r"x has shape \(20,\); it must be \(N, features\)"),
@@ -122,7 +141,127 @@ def test_wrong_arrays_are_named_with_their_file(tmp_path, arrays, words):
     assert "my.npz" in str(caught.value)
 
 
+def zipped(folder, compression=zipfile.ZIP_STORED, **members):
+    """An .npz file of these bytes."""
+    with zipfile.ZipFile(folder / "my.npz", "w", compression) as archive:
+        for name, content in members.items():
+            archive.writestr(f"{name}.npy", content)
+    return folder / "my.npz"
+
+
+def test_objects_are_never_unpickled(tmp_path):
+    trap = Writes(tmp_path / "written")
+    for members in (
+        {"x": npy(np.array([trap] * 20)), "y": npy(Y)},
+        {"x": npy(X), "y": npy(np.array([(trap,)] * 20, dtype=[("a", object)]))},
+        {"x": pickle.dumps(trap), "y": npy(Y)},
+        {"x": npy(X), "y": npy(Y), "x_test": npy(np.array(trap)), "y_test": npy(Y)},
+    ):
+        with pytest.raises((ValueError, OSError), match=r"holds Python objects|is damaged"):
+            Arrays(zipped(tmp_path, **members))
+    assert not (tmp_path / "written").exists()
+    pickle.loads(pickle.dumps(trap))
+    assert (tmp_path / "written").exists()  # as it would
+
+
+LIES = {
+    "4 TB": (
+        headed("<f8", "(20, 25000000000)"),
+        r"claims shape \(20, 25000000000\) .* 4,000,000,000,\d+ bytes",
+    ),
+    "too large to count": (headed("<f8", f"(20, {10**400})"), r"header claims shape \(20, 1000"),
+    "less than nothing": (headed("<f8", "(-20, 2)"), r"header claims shape \(-20, 2\)"),
+    "no type": (headed("<q9", "(20, 2)"), "header cannot be read"),
+    "no sizes": (headed("<f8", "(20, 'a')"), "header cannot be read"),
+    "open brackets": (headed("<f8", "(2," * 9), "header cannot be read"),
+    "deep signs": (headed("<f8", "-" * 9000 + "1"), "header cannot be read"),
+    "a long header": (headed("<f8", "(20, 2)" + " " * 10**6, b"\x02\x00"), "header cannot be read"),
+    "another version": (headed("<f8", "(20, 2)", b"\x09\x00"), r"its version \(9, 0\) is none of"),
+    "half a header": (headed("<f8", "(20, 2)")[:20], "header cannot be read"),
+    "no header": (b"x" * 400, "header cannot be read"),
+    "nothing": (b"", "header cannot be read"),
+    "too few values": (npy(X)[:-8], "claims .*which takes 448 bytes, but it has 440"),
+    "too many values": (npy(X) + bytes(8), "claims .*which takes 448 bytes, but it has 456"),
+}
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+@pytest.mark.parametrize(("content", "words"), LIES.values(), ids=LIES)
+def test_a_header_that_lies_is_found_out_before_memory_is_taken(tmp_path, content, words, compression):
+    with pytest.raises(OSError, match=rf"my\.npz: x is damaged, or was not written to its end \(.*{words}"):
+        Arrays(zipped(tmp_path, compression, x=content, y=npy(Y)))
+
+
+def test_an_array_too_large_for_the_machine_is_named_before_it_is_read(tmp_path, monkeypatch):
+    file = saved(tmp_path, x=X, y=Y)
+    monkeypatch.setattr(arrays, "memory", lambda: 479)
+    with pytest.raises(
+        OSError, match=r"my\.npz: x has shape \(20, 2\) .*, which takes 480 bytes; this machine has 479"
+    ):
+        Arrays(file)
+    monkeypatch.setattr(arrays, "memory", lambda: 480)
+    assert Arrays(file).num_classes == 4
+
+
+def test_values_that_archive_and_header_claim_but_that_are_not_there_are_damage(tmp_path):
+    header = headed("<f8", "(20, 2500000)")
+    file = zipped(tmp_path, x=header, y=npy(Y))
+    content = file.read_bytes()
+    sizes = content.index(b"PK\x01\x02") + 20  # in the archive's directory: packed and unpacked, 4 bytes each
+    claim = (len(header) + 20 * 2_500_000 * 8).to_bytes(4, "little")
+    file.write_bytes(content[:sizes] + claim + claim + content[sizes + 8 :])
+    with pytest.raises(OSError, match="x is damaged"):
+        Arrays(file)
+
+
+@pytest.mark.parametrize("keep", [0.1, 0.5, 0.9, 0.999])
+def test_a_file_cut_short_is_damaged(tmp_path, keep):
+    file = saved(tmp_path, x=X, y=Y)
+    file.write_bytes(file.read_bytes()[: int(keep * file.stat().st_size)])
+    with pytest.raises(OSError, match=r"my\.npz is damaged, or was not written to its end"):
+        Arrays(file)
+
+
+@pytest.mark.parametrize("version", [(1, 0), (2, 0), (3, 0)])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda array: array,
+        np.asfortranarray,
+        lambda array: array.astype(array.dtype.newbyteorder(">")),
+        lambda array: np.repeat(array, 2, axis=0)[::2],
+    ],
+    ids=["plain", "Fortran order", "big endian", "strided"],
+)
+def test_however_an_array_lies_in_its_file_it_is_the_same_data(tmp_path, version, change):
+    for number, x in enumerate((X, X.astype(np.float32), X.astype(np.uint8), np.arange(960).reshape(20, 3, 4, 4))):
+        right = Arrays(saved(tmp_path, x=x, y=Y))
+        right.setup()
+        data = Arrays(zipped(tmp_path, x=npy(change(x), version), y=npy(change(Y), version)))
+        data.setup()
+        assert (number, data.sha256) == (number, right.sha256)
+        assert torch.equal(data.train_set.tensors[0], right.train_set.tensors[0])
+
+
+def test_an_array_that_was_mapped_is_saved_as_any_other(tmp_path):
+    np.save(tmp_path / "x.npy", X)
+    data = Arrays(saved(tmp_path, x=np.load(tmp_path / "x.npy", mmap_mode="r"), y=Y))
+    assert sorted(torch.cat([data.load_pool()[0], data.load_test()[0]])[:, 0].tolist()) == X[:, 0].tolist()
+
+
+def test_a_folder_and_a_file_that_may_not_be_read_are_named(unprivileged):
+    (unprivileged / "my.npz").mkdir()
+    with pytest.raises(FileNotFoundError, match=r"my\.npz is a folder; data\.path=FILE names one made by"):
+        Arrays(unprivileged / "my.npz")
+    (unprivileged / "my.npz").rmdir()
+    saved(unprivileged, x=X, y=Y).chmod(0)
+    with pytest.raises(PermissionError, match=r"my\.npz"):
+        Arrays(unprivileged / "my.npz")
+
+
 def test_no_path_and_no_file_say_how_to_make_one(tmp_path):
+    with pytest.raises(ValueError, match="path is 5; it must be the name of a file"):
+        Arrays(5)
     with pytest.raises(ValueError, match=r"path is null; .*np\.savez.*data\.path=my\.npz"):
         Arrays()
     with pytest.raises(FileNotFoundError, match=r"none\.npz is no file; .*np\.savez"):
@@ -134,9 +273,7 @@ def test_what_is_no_npz_is_refused(tmp_path, content):
     (tmp_path / "my.npz").write_bytes(content)
     with pytest.raises(ValueError, match=r"my\.npz is no \.npz file; make one by"):
         Arrays(tmp_path / "my.npz")
-    buffer = io.BytesIO()
-    np.save(buffer, X)
-    (tmp_path / "my.npz").write_bytes(buffer.getvalue())
+    (tmp_path / "my.npz").write_bytes(npy(X))
     with pytest.raises(ValueError, match=r"no \.npz file"):
         Arrays(tmp_path / "my.npz")
 
@@ -148,7 +285,7 @@ def test_a_damaged_array_is_named(tmp_path):
     content = bytearray(file.read_bytes())
     content[start + 250] ^= 255  # in the values: behind the headers of the archive's entry and of the array
     file.write_bytes(content)
-    with pytest.raises(OSError, match=r"my\.npz is damaged: x cannot be read"):
+    with pytest.raises(OSError, match=r"my\.npz: x is damaged.*Bad CRC"):
         Arrays(file)
 
 

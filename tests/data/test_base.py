@@ -93,6 +93,13 @@ def test_an_argument_out_of_range_is_named_with_what_it_must_be(option, value, w
         Ramp(**{option: value})
 
 
+def test_more_classes_than_can_be_told_apart_are_refused_before_anything_is_loaded(monkeypatch):
+    monkeypatch.setattr(Ramp, "num_classes", 2001)
+    monkeypatch.setattr(Ramp, "load_pool", lambda self: pytest.fail("it was loaded"))
+    with pytest.raises(ValueError, match="ramp has 2,001 classes, at most 2,000 are allowed"):
+        Ramp().setup()
+
+
 def test_more_training_samples_than_there_are_is_said_with_the_numbers():
     with pytest.raises(ValueError, match=r"train_size is 91, but ramp has 90 training samples \(100 less 10 for"):
         Ramp(train_size=91).setup()

@@ -8,7 +8,6 @@ import os
 import re
 import threading
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 from tests.data.mirrors import (
@@ -270,21 +269,6 @@ def test_a_full_disk_is_told_as_that_of_the_data_and_leaves_nothing(tmp_path, mo
     assert left_in(tmp_path / "MNIST" / "raw") == {}
     # The command looks for a full disk among the causes, and would name the run folder.
     assert caught.value.__cause__ is caught.value.__context__ is None
-
-
-@pytest.fixture
-def unprivileged():
-    """A folder in which permissions count: root, who may do anything, becomes nobody."""
-    if not hasattr(os, "geteuid"):
-        pytest.skip("no POSIX permissions here")
-    with TemporaryDirectory() as folder:  # nobody cannot get to that of pytest
-        Path(folder).chmod(0o777)
-        was_root = os.geteuid() == 0
-        if was_root:
-            os.seteuid(65534)
-        yield Path(folder)
-        if was_root:
-            os.seteuid(0)
 
 
 def test_a_complete_folder_that_may_not_be_written_is_read_and_nothing_is_fetched(unprivileged):

@@ -1,10 +1,14 @@
 """A folder of bitmaps: found, split by class, and refused."""
 
+import io
+import pickle
+
 import numpy as np
 import pytest
 import torch
+from tests.data.strangers import Writes, headed, saved
 
-from lit_dl.data import QuickDraw
+from lit_dl.data import QuickDraw, base
 
 
 def draw(folder, counts: dict[str, int]) -> None:
@@ -91,12 +95,45 @@ def test_a_damaged_file_is_named(folder, content):
 
 
 def test_a_pickle_is_not_opened(folder):
-    np.save(folder / "dog.npy", np.array([{"a": 1}, None], dtype=object), allow_pickle=True)
-    with pytest.raises(OSError, match=r"dog\.npy"):
+    for content in (pickle.dumps(Writes(folder / "written")), saved(np.array([Writes(folder / "written")] * 20))):
+        (folder / "dog.npy").write_bytes(content)
+        with pytest.raises(OSError, match=r"dog\.npy"):
+            QuickDraw(folder, per_class=10).setup()
+    assert not (folder / "written").exists()
+
+
+def test_an_archive_a_longer_file_and_one_that_claims_4_tb_are_named(folder):
+    archive = io.BytesIO()
+    np.savez(archive, np.zeros((9, 784), dtype=np.uint8))
+    right = saved(np.zeros((20, 784), dtype=np.uint8))
+    lie = headed("|u1", "(5102040817, 784)") + bytes(100)
+    for content, words in ((archive.getvalue(), "damaged"), (right + b"x", "damaged"), (lie, "4,000,000,000,")):
+        (folder / "dog.npy").write_bytes(content)
+        with pytest.raises(OSError, match=words) as caught:
+            QuickDraw(folder, per_class=10).setup()
+        assert "dog.npy is damaged" in str(caught.value)
+
+
+def test_a_folder_or_an_unreadable_link_in_the_place_of_a_file_is_named(folder):
+    (folder / "eel.npy").mkdir()
+    with pytest.raises(OSError, match=r"eel\.npy"):
+        QuickDraw(folder, per_class=10).setup()
+    (folder / "eel.npy").rmdir()
+    (folder / "eel.npy").symlink_to(folder / "nowhere")
+    with pytest.raises(OSError, match=r"eel\.npy"):
         QuickDraw(folder, per_class=10).setup()
 
 
-@pytest.mark.parametrize("wrong", [{"per_class": 1}, {"test_fraction": 0.0}, {"test_fraction": 1}])
+def test_a_class_that_is_there_twice_and_too_many_are_named(folder, monkeypatch):
+    (folder / "full_numpy_bitmap_cat.npy").write_bytes((folder / "cat.npy").read_bytes())
+    with pytest.raises(ValueError, match="has two files of cat"):
+        QuickDraw(folder)
+    monkeypatch.setattr(base, "MOST_CLASSES", 3)
+    with pytest.raises(ValueError, match="bitmaps has 4 classes, at most 3 are allowed"):
+        QuickDraw(folder)
+
+
+@pytest.mark.parametrize("wrong", [{"per_class": 1}, {"test_fraction": 0.0}, {"test_fraction": 1}, {"path": 5}])
 def test_an_argument_out_of_range_is_named(folder, wrong):
     with pytest.raises(ValueError, match=f"{next(iter(wrong))} is"):
-        QuickDraw(folder, **wrong)
+        QuickDraw(**{"path": folder, **wrong})

@@ -46,3 +46,8 @@ def test_the_test_set_is_another_draw_of_the_same_arms():
 def test_an_argument_out_of_range_is_named(wrong):
     with pytest.raises(ValueError, match=f"{next(iter(wrong))} is"):
         Spiral(**wrong)
+
+
+def test_more_classes_than_can_be_told_apart_are_refused_before_they_are_drawn():
+    with pytest.raises(ValueError, match="spiral has 1,000,000,000 classes, at most 2,000 are allowed"):
+        Spiral(classes=10**9)

@@ -1,7 +1,8 @@
 """One's own data: inputs and labels, or targets, in an ``.npz`` file."""
 
 import zipfile
-import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lit_dl.data.base import InMemoryData, Samples, hold_out
+from lit_dl.data.base import InMemoryData, Samples, check_classes, check_path, hold_out
+from lit_dl.data.npy import Header, memory, read_header
 from lit_dl.errors import check_fraction
 
 EXAMPLE = "np.savez('my.npz', x=x, y=y)"
+NUMBERING = (
+    "classes are numbered from 0 without gaps, and there are two or more: y = np.unique(y, return_inverse=True)[1], "
+    "or, if these are numbers to predict, y.astype(float)"
+)
 
 
 class Arrays(InMemoryData):
@@ -32,7 +38,7 @@ class Arrays(InMemoryData):
         options: the arguments of ``InMemoryData``.
 
     Raises:
-        OSError: if there is no such file, or it cannot be read.
+        OSError: if there is no such file, or it cannot be read, as it is damaged or too large for the memory.
         ValueError: for an argument out of its range, and for arrays that are not as above; names file and array.
     """
 
@@ -41,6 +47,7 @@ class Arrays(InMemoryData):
         check_fraction("test_fraction", test_fraction)
         if path is None:
             raise ValueError(f"path is null; name a file made by {EXAMPLE}: data.path=my.npz")
+        check_path("path", path, "file")
         file = Path(path)
         arrays = _read(file)
         self.name = file.name
@@ -68,40 +75,74 @@ class Arrays(InMemoryData):
 
 def _read(file: Path) -> dict[str, np.ndarray]:
     if not file.is_file():
-        raise FileNotFoundError(f"{file.absolute()} is no file; data.path=FILE names one made by {EXAMPLE}")
-    if not zipfile.is_zipfile(file):
+        kind = "a folder" if file.is_dir() else "no file"
+        raise FileNotFoundError(f"{file.absolute()} is {kind}; data.path=FILE names one made by {EXAMPLE}")
+    with file.open("rb") as stream:
+        begins_as_zip = stream.read(4) == b"PK\x03\x04"
+    if not begins_as_zip and not zipfile.is_zipfile(file):
         raise ValueError(f"{file} is no .npz file; make one by {EXAMPLE}")
-    with np.load(file, allow_pickle=False) as archive:
-        names = [name for name in ("x", "y", "x_test", "y_test") if name in archive.files]
+    with _damage_told(str(file)):
+        archive = zipfile.ZipFile(file)
+    with archive:
+        members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+        names = [name for name in ("x", "y", "x_test", "y_test") if name in members]
         if not {"x", "y"} <= set(names):
-            raise ValueError(f"{file} has {', '.join(archive.files) or 'nothing'}, but needs x and y: {EXAMPLE}")
+            raise ValueError(f"{file} has {', '.join(members) or 'nothing'}, but needs x and y: {EXAMPLE}")
         if len(names) == 3:
             raise ValueError(f"{file} has {names[-1]} alone; a test set is x_test and y_test")
-        return {name: _array(file, archive, name) for name in names}
+        return {name: _array(file, archive, members[name], name) for name in names}
 
 
-def _array(file: Path, archive: Any, name: str) -> np.ndarray:
+@contextmanager
+def _damage_told(what: str) -> Iterator[None]:
+    """Whatever zipfile, its decompressors and numpy make of a stranger's bytes, as one message of what is read."""
     try:
-        array = np.asarray(archive[name])
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise OSError(f"{file} is damaged: {name} cannot be read ({error}). Make it anew by {EXAMPLE}") from error
-    except ValueError as error:
+        yield
+    except MemoryError as error:
+        raise OSError(f"{what} is more than the memory of this machine holds; take fewer samples") from error
+    except Exception as error:
+        why = str(error) or type(error).__name__
+        raise OSError(f"{what} is damaged, or was not written to its end ({why}). Make it anew by {EXAMPLE}") from error
+
+
+def _array(file: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> np.ndarray:
+    with _damage_told(f"{file}: {name}"), archive.open(member) as stream:
+        header = read_header(stream, member.file_size)
+    _check_header(file, name, header)
+    with _damage_told(f"{file}: {name}"), archive.open(member) as stream:
+        array = np.lib.format.read_array(stream, allow_pickle=False)
+    return _finite(file, name, array) if array.dtype.kind == "f" else array
+
+
+def _check_header(file: Path, name: str, header: Header) -> None:
+    if header.dtype.hasobject:
         raise ValueError(
             f"{file}: {name} holds Python objects, which are not read; make it numbers of one shape: "
             f"{name} = np.array({name}.tolist(), dtype=float)"
-        ) from error
-    if array.dtype.kind not in "fiub":
-        raise ValueError(f"{file}: {name} is of type {array.dtype}; it must be numbers, or true and false")
-    if array.size == 0:
-        raise ValueError(f"{file}: {name} is empty, its shape is {array.shape}")
-    if array.dtype.kind == "f":
-        with np.errstate(over="ignore"):
-            array = array.astype(np.float32)
-        if wrong := int((~np.isfinite(array)).sum()):
-            raise ValueError(
-                f"{file}: {name} has {wrong:,} values that are nan, infinite or too large for float32; leave their "
-                f"samples out, or replace them: {name} = np.nan_to_num({name})"
-            )
+        )
+    if header.dtype.kind not in "fiub":
+        raise ValueError(f"{file}: {name} is of type {header.dtype}; it must be numbers, or true and false")
+    if header.entries == 0:
+        raise ValueError(f"{file}: {name} is empty, its shape is {header.shape}")
+    needed = header.entries * (header.dtype.itemsize + 4)  # as it is in the file, and as float32
+    if needed > memory():
+        raise OSError(
+            f"{file}: {name} has {header}, which takes {needed:,} bytes; this machine has {memory():,}. "
+            "Take fewer samples"
+        )
+
+
+def _finite(file: Path, name: str, array: np.ndarray) -> np.ndarray:
+    """The same as float32."""
+    with np.errstate(over="ignore"):
+        array = array.astype(np.float32)
+    wrong = ~np.isfinite(array)
+    if count := int(wrong.sum()):
+        first = tuple(map(int, np.argwhere(wrong)[0]))
+        raise ValueError(
+            f"{file}: {name} has {count:,} values that are nan, infinite or too large for float32, the first at "
+            f"{list(first)}; leave their samples out, or replace them: {name} = np.nan_to_num({name})"
+        )
     return array
 
 
@@ -130,13 +171,15 @@ def _inputs(file: Path, name: str, array: np.ndarray) -> Tensor:
 
 
 def _labels(file: Path, name: str, array: np.ndarray) -> Tensor:
-    if array.dtype.kind == "f" and array.ndim <= 2:
+    if array.dtype.kind == "f" and array.ndim in (1, 2):
         return torch.from_numpy(array.reshape(len(array), -1))
     if array.ndim != 1:
         raise ValueError(
             f"{file}: {name} has shape {array.shape} and type {array.dtype}; labels are whole numbers, (N,), and "
             f"targets floating-point ones, (N,) or (N, T): {name}.argmax(1) of one-hot rows, {name}.astype(float)"
         )
+    if int(array.max()) >= 2**63:
+        raise ValueError(f"{file}: {name} has labels up to {array.max():,}; {NUMBERING}")
     return torch.from_numpy(array.astype(np.int64))
 
 
@@ -144,11 +187,8 @@ def _count_classes(file: Path, labels: Tensor) -> int:
     classes = torch.from_numpy(np.unique(labels.numpy()))
     least, most = int(classes[0]), int(classes[-1])
     if least != 0 or most != len(classes) - 1 or most == 0:
-        raise ValueError(
-            f"{file}: y has {len(classes):,} different labels from {least} to {most}; classes are numbered from 0 "
-            "without gaps, and there are two or more: y = np.unique(y, return_inverse=True)[1], or, if these are "
-            "numbers to predict, y.astype(float)"
-        )
+        raise ValueError(f"{file}: y has {len(classes):,} different labels from {least} to {most}; {NUMBERING}")
+    check_classes(f"{file}: y", len(classes))
     return len(classes)
 
 

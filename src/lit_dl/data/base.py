@@ -2,6 +2,7 @@
 
 import hashlib
 from abc import ABC, abstractmethod
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -17,6 +18,7 @@ Samples = tuple[Tensor, Tensor]
 """Inputs, (N, *in_shape), uint8 or float, and labels, (N,) int64, or targets, (N, num_targets) float."""
 
 NOISE_SEED = 0  # which labels are wrong is the same whatever the other seeds
+MOST_CLASSES = 2000  # a confusion matrix of C x C numbers is counted anew for each batch of a test: 32 MB
 EVALUATION_BATCH = 1000  # no gradients are kept, so larger than a training batch; 1,000 MNIST images take 3 MB
 
 
@@ -42,7 +44,7 @@ class InMemoryData(DataModule, ABC):
 
     Raises:
         ValueError: for an argument out of its range; from ``setup``, for a ``train_size``, ``shift`` or ``rotate`` that
-            does not go with the data.
+            does not go with the data, and for more than ``MOST_CLASSES`` classes.
     """
 
     def __init__(
@@ -107,6 +109,7 @@ class InMemoryData(DataModule, ABC):
         if self.train_set is not None:
             return
         self._check_movable()
+        check_classes(self.name, self.num_classes)
         inputs, labels = self.load_pool()
         labels = self._with_noise(labels)
         train, val = self.split(labels)
@@ -202,6 +205,20 @@ def hold_out(count: int, fraction: float, seed: int = 0) -> tuple[Tensor, Tensor
     held = min(max(1, round(fraction * count)), count - 1)
     order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
     return order[held:], order[:held]
+
+
+def check_classes(what: str, count: int) -> None:
+    """Raise a ValueError if ``what`` has more classes than can be told apart in bounded time and memory."""
+    if count > MOST_CLASSES:
+        raise ValueError(
+            f"{what} has {count:,} classes, at most {MOST_CLASSES:,} are allowed; leave some out, or put them together"
+        )
+
+
+def check_path(name: str, value: object, kind: str) -> None:
+    """Raise a ValueError unless ``value`` is the name of a file or a folder, as ``kind`` says."""
+    if not isinstance(value, str | Path):
+        raise ValueError(f"{name} is {value!r}; it must be the name of a {kind}")
 
 
 def _as_float(inputs: Tensor) -> Tensor:

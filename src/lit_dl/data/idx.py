@@ -11,7 +11,7 @@ import torch
 from filelock import FileLock, Timeout
 from torch import Tensor
 
-from lit_dl.data.base import InMemoryData, Samples
+from lit_dl.data.base import InMemoryData, Samples, check_path
 from lit_dl.data.download import Wanted, fetch, md5_of
 from lit_dl.data.web import Limits
 
@@ -94,6 +94,7 @@ class IDXImages(InMemoryData):
         **options: Any,
     ) -> None:
         super().__init__(val_fraction=val_fraction, **options)
+        check_path("root", root, "folder")
         self.folder = Path(root) / self.folder_name / "raw"
         if mirrors is not None:
             _check_mirrors(mirrors)

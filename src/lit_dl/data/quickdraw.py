@@ -1,5 +1,6 @@
 """Google's Quick, Draw! bitmaps: a folder of ``.npy`` files, one a class."""
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lit_dl.data.base import InMemoryData, Samples, hold_out
+from lit_dl.data.base import InMemoryData, Samples, check_classes, check_path, hold_out
+from lit_dl.data.npy import read_header
 from lit_dl.errors import check_count, check_fraction
 
 SOURCE = "https://console.cloud.google.com/storage/browser/quickdraw_dataset/full/numpy_bitmap"
@@ -28,8 +30,8 @@ class QuickDraw(InMemoryData):
 
     Raises:
         OSError: if the folder is missing or empty; from ``setup``, if a file is damaged.
-        ValueError: for an argument out of its range, for a folder with a single class; from ``setup``, for an array of
-            another shape or type, or with fewer drawings than asked for.
+        ValueError: for an argument out of its range, for a folder with a single class, with too many, or with one
+            twice; from ``setup``, for an array of another shape or type, or with fewer drawings than asked for.
     """
 
     name = "quickdraw"
@@ -48,13 +50,14 @@ class QuickDraw(InMemoryData):
         check_fraction("test_fraction", test_fraction)
         self.per_class = per_class
         self.test_fraction = test_fraction
+        check_path("path", path, "folder")
         self.files = _files(Path(path))
         self.num_classes = len(self.files)
 
     @property
     def class_names(self) -> list[str]:
         """What is drawn."""
-        return [file.stem.removeprefix(PREFIX) for file in self.files]
+        return [_class_name(file) for file in self.files]
 
     def load_pool(self) -> Samples:
         """(N, 1, 28, 28) uint8 and (N,) labels, in the order of the classes."""
@@ -83,14 +86,23 @@ class QuickDraw(InMemoryData):
         return taken[pool], taken[test]
 
 
+def _class_name(file: Path) -> str:
+    return file.stem.removeprefix(PREFIX)
+
+
 def _files(folder: Path) -> list[Path]:
-    files = sorted(folder.glob("*.npy"), key=lambda file: file.stem.removeprefix(PREFIX))
+    files = sorted(folder.glob("*.npy"), key=_class_name)
     if not files:
         raise FileNotFoundError(
             f"{folder.absolute()} {'has no .npy files' if folder.is_dir() else 'is no folder'}. Put the bitmaps of two "
             f"classes or more there, such as cat.npy and dog.npy,\nfrom {SOURCE},\nor name the folder that has them: "
             "data.path=DIR, or quickdraw in LIT_DL_DATA_DIR=DIR"
         )
+    check_classes(str(folder), len(files))
+    names = [_class_name(file) for file in files]
+    for name, following in pairwise(names):
+        if name == following:
+            raise ValueError(f"{folder} has two files of {name}, with {PREFIX} before the name and without; keep one")
     if len(files) == 1:
         raise ValueError(f"{files[0]} is the only class; add the bitmaps of another from {SOURCE}")
     return files
@@ -99,8 +111,10 @@ def _files(folder: Path) -> list[Path]:
 def _bitmaps(file: Path) -> np.ndarray:
     """(n, 784) uint8, mapped."""
     try:
-        bitmaps = np.load(file, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
+        with file.open("rb") as stream:
+            read_header(stream, file.stat().st_size)
+        bitmaps = np.lib.format.open_memmap(file, mode="r")
+    except ValueError as error:
         raise OSError(f"{file} is damaged, or no .npy file: {error}. Get it again from {SOURCE}") from error
     if bitmaps.shape[1:] != (28 * 28,) or bitmaps.dtype != np.uint8:
         raise ValueError(

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from lit_dl.data.base import InMemoryData, Samples
+from lit_dl.data.base import InMemoryData, Samples, check_classes
 from lit_dl.errors import check_count, check_number, is_number
 
 POOL_SEED, TEST_SEED = 0, 1  # the points are the same whatever the other seeds
@@ -37,6 +37,7 @@ class Spiral(InMemoryData):
     ) -> None:
         super().__init__(**options)
         check_count("classes", classes, least=2)
+        check_classes("spiral", classes)
         check_count("points", points, least=2)
         check_number("noise", noise, least=0, unit=" (radians)")
         if turns is not None and not is_number(turns):

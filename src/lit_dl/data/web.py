@@ -116,7 +116,7 @@ class Arrival:
 
     def _read(self) -> None:
         try:
-            with _opener().open(self.url, timeout=self.limits.stall) as response:
+            with _opener().open(self.url, timeout=2 * self.limits.stall) as response:
                 self._pass_on(response)
         except Exception as error:  # whatever it is: the one who waits has to hear of it
             self._arrived.put(MirrorError(reason(error)))
