@@ -5,6 +5,7 @@ import logging
 import re
 import signal
 import warnings
+from pathlib import Path
 
 import pytest
 import torch
@@ -222,3 +223,35 @@ def test_each_operation_of_torch_and_all_it_makes_can_be_seen():
 def test_lightnings_checkpoint_io_saves_by_the_arguments_that_lit_dl_takes():
     theirs = inspect.signature(AtomicCheckpointIO.__mro__[1].save_checkpoint).parameters
     assert list(theirs) == list(inspect.signature(AtomicCheckpointIO.save_checkpoint).parameters)
+
+
+class Touches:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.filterwarnings("ignore:Environment variable TORCH_FORCE", "ignore:You defined a .validation_step")
+@pytest.mark.parametrize("doing", ["fit", "validate", "test"])
+def test_a_checkpoint_that_runs_code_is_not_loaded_whatever_lightning_and_torch_would_do(tmp_path, monkeypatch, doing):
+    monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")  # so that every Lightning would unpickle it
+    checkpoint, spoilt = tmp_path / "last.ckpt", tmp_path / "spoilt"
+    torch.save({"state_dict": {}, "global_step": Touches(spoilt)}, checkpoint)
+
+    class Tested(Validated):
+        test_step = Validated.validation_step
+
+    def load(*plugins) -> None:
+        run = trainer(tmp_path, plugins=list(plugins), max_epochs=1)
+        getattr(run, doing)(Tested(), loader(), ckpt_path=checkpoint)
+
+    with pytest.raises(ValueError, match="more than tensors and primitives"):
+        load(AtomicCheckpointIO())
+    assert not spoilt.exists()
+    with pytest.raises(KeyError):
+        load()
+    assert spoilt.exists()

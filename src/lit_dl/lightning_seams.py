@@ -6,11 +6,13 @@ run with the oldest and the newest versions that ``pyproject.toml`` allows.
 
 import logging
 import math
+import pickle
 import signal
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -81,6 +83,22 @@ def is_mid_epoch(trainer: "Trainer") -> bool:
 def save_if_best(checkpoints: "ModelCheckpoint", trainer: "Trainer") -> None:
     """Let a ModelCheckpoint that saves at the end of epochs save now, if what it monitors is at its best."""
     checkpoints._save_topk_checkpoint(trainer, checkpoints._monitor_candidates(trainer))
+
+
+def load_checkpoint(path: str | Path) -> dict[str, Any]:
+    """What a checkpoint holds, on the CPU: tensors and primitives alone, so that a stranger's cannot run code.
+
+    Lightning 2.5 unpickles whatever is there, and newer ones what an environment variable of torch's allows.
+
+    Raises:
+        OSError: if it cannot be read.
+        ValueError: if it holds anything else.
+    """
+    try:
+        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, EOFError) as error:
+        raise ValueError(f"{path} is damaged, or holds more than tensors and primitives, as code does") from error
+    return checkpoint
 
 
 def complete_epoch(checkpoint: dict[str, Any]) -> bool:

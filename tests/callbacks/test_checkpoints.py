@@ -35,14 +35,16 @@ class Scripted(LightningModule):
         return torch.optim.SGD(self.parameters(), lr=0.0)
 
 
-def epochs_kept(folder: Path, module: Scripted, monitor: str = "val/loss", mode: str = "min") -> dict[str, float]:
+def epochs_kept(
+    folder: Path, module: Scripted, monitor: str = "val/loss", mode: str = "min", ckpt_path: Path | None = None
+) -> dict[str, float]:
     """Of which epoch the checkpoints are, by name."""
     loader = DataLoader([torch.zeros(1)], batch_size=None)
     trainer = Trainer(
         accelerator="cpu", max_epochs=len(module.losses), logger=False, callbacks=[BestAndLast(folder, monitor, mode)],
         plugins=[AtomicCheckpointIO()], enable_progress_bar=False, enable_model_summary=False,
     )  # fmt: skip
-    trainer.fit(module, loader, loader)
+    trainer.fit(module, loader, loader, ckpt_path=ckpt_path)
     paths = (folder / records.CHECKPOINTS).glob("*.ckpt")
     return {path.name: torch.load(path, weights_only=True)["state_dict"]["weight"].item() for path in paths}
 
@@ -68,6 +70,27 @@ def test_parameters_that_are_not_finite_never_become_the_last(tmp_path):
 def test_parameters_that_are_not_finite_never_become_the_best_whatever_their_metric(tmp_path, monitor):
     kept = epochs_kept(tmp_path, Scripted([3.0, 2.0, 1.0], spoilt_in=3), monitor)
     assert kept == {"best.ckpt": 2, "last.ckpt": 2}
+
+
+def test_what_a_checkpoint_calls_the_best_is_not_deleted_outside_of_its_folder(tmp_path):
+    run, spared = tmp_path / "run", tmp_path / "thesis"
+    epochs_kept(run, Scripted([3.0]))
+    spared.mkdir()
+    (spared / "chapter").touch()
+    last = records.last_checkpoint(run)
+    checkpoint = torch.load(last, weights_only=True)
+    (state,) = (each for name, each in checkpoint["callbacks"].items() if "BestAndLast" in name)
+    away = f"{state['dirpath']}/../../{spared.name}"
+    state |= {"best_model_path": away, "kth_best_model_path": away, "best_k_models": {away: torch.tensor(3.0)}}
+    torch.save(checkpoint, last)
+    assert epochs_kept(run, Scripted([3.0, 2.0]), ckpt_path=last) == {"best.ckpt": 2, "last.ckpt": 2}
+    assert (spared / "chapter").exists()
+
+
+def test_the_best_is_remembered_over_a_pause(tmp_path):
+    epochs_kept(tmp_path, Scripted([1.0]))
+    kept = epochs_kept(tmp_path, Scripted([1.0, 2.0]), ckpt_path=records.last_checkpoint(tmp_path))
+    assert kept == {"best.ckpt": 1, "last.ckpt": 2}
 
 
 def test_a_checkpoint_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):

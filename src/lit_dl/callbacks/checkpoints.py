@@ -10,9 +10,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from lit_dl import records
-from lit_dl.lightning_seams import is_mid_epoch, is_trial, save_if_best
-
-PATHS = ("best_model_path", "kth_best_model_path", "last_model_path")  # in the state of a ModelCheckpoint
+from lit_dl.lightning_seams import is_mid_epoch, is_trial, load_checkpoint, save_if_best
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -33,6 +31,15 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         content = BytesIO()
         torch.save(checkpoint, content)  # in memory: torch.save turns a full disk into an error that does not say so
         records.write_checkpoint(path, content.getbuffer())
+
+    def load_checkpoint(self, path: str | Path, *_: Any, **__: Any) -> dict[str, Any]:
+        """Read a checkpoint, whatever Lightning would take it for.
+
+        Raises:
+            OSError: if it cannot be read.
+            ValueError: if it holds more than tensors and primitives.
+        """
+        return load_checkpoint(path)
 
 
 class BestAndLast(ModelCheckpoint):
@@ -58,6 +65,24 @@ class BestAndLast(ModelCheckpoint):
         )
         self.last = records.last_checkpoint(folder)
 
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a checkpoint. Its paths are those of a folder that was moved, or a stranger's: ours stand for them.
+
+        What was the best is deleted when a better one is found, so no other path may come in.
+        """
+        best = str(Path(str(self.dirpath)) / f"{records.BEST}.ckpt")
+        models = (
+            dict.fromkeys([best], next(iter(state_dict["best_k_models"].values())))
+            if state_dict["best_k_models"]
+            else {}
+        )
+        paths = {
+            "best_model_path": best if models else "",
+            "kth_best_model_path": best if models else "",
+            "last_model_path": "",
+        }
+        super().load_state_dict({**state_dict, **paths, "best_k_models": models, "dirpath": self.dirpath})
+
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save the state as the best one, if it is; at the end of an epoch ``on_train_epoch_end`` does."""
         is_new = is_mid_epoch(trainer) and not str(self.monitor).startswith("train")
@@ -70,13 +95,6 @@ class BestAndLast(ModelCheckpoint):
             super().on_train_epoch_end(trainer, pl_module)
         if not is_trial(trainer) and _is_finite(pl_module):
             trainer.save_checkpoint(self.last)
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from what ``state_dict`` gave, also where the run folder has been moved since."""
-        folder = Path(str(self.dirpath))
-        here = {name: str(folder / Path(state_dict[name]).name) for name in PATHS if state_dict[name]}
-        models = {str(folder / Path(path).name): value for path, value in state_dict["best_k_models"].items()}
-        super().load_state_dict({**state_dict, **here, "best_k_models": models, "dirpath": self.dirpath})
 
     def _can_be_best(self, trainer: Trainer, pl_module: LightningModule) -> bool:
         """Whether what is watched has a value, and both it and the parameters are finite."""

@@ -1,13 +1,12 @@
 """A run that goes on: from which checkpoint, and whether it may."""
 
-import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lit_dl import records
 from lit_dl.console import relative, say
-from lit_dl.errors import CommandError
+from lit_dl.errors import CommandError, command_errors
 from lit_dl.run.request import RunRequest
 
 
@@ -74,12 +73,10 @@ def check_unfinished(request: RunRequest) -> None:
 
 
 def _load(path: Path) -> dict[str, Any]:
-    import torch
+    from lit_dl.lightning_seams import load_checkpoint
 
-    try:
-        checkpoint: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
-    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise CommandError(f"{path} cannot be read: {str(error).partition(chr(10))[0]}") from error
+    with command_errors(str(path)):
+        checkpoint = load_checkpoint(path)
     if not isinstance(checkpoint, dict) or not {"loops", "epoch", "global_step"} <= checkpoint.keys():
         raise CommandError(f"{path} is no checkpoint of a run")
     return checkpoint
