@@ -1,11 +1,17 @@
 """A network goes out as ONNX only if it gives there what it gives here."""
 
+from contextlib import suppress
+from pathlib import Path
+
 import pytest
 import torch
-from tests.runs import PLAIN
+import yaml
+from omegaconf import OmegaConf
+from tests.runs import PLAIN, config
 
 from lit_dl import records
-from lit_dl.export import NEEDED, main
+from lit_dl.errors import CommandError
+from lit_dl.export import NEEDED, load, main
 from lit_dl.models import CNN, MLP
 
 
@@ -40,6 +46,84 @@ def test_what_is_no_run_or_has_no_checkpoint_or_another_network_is_refused(run, 
     assert main([str(run), "--checkpoint", "last"]) == 2
     assert "has no checkpoints/last.ckpt" in capfd.readouterr().err
     assert not (run / "network.onnx").exists()
+
+
+def exported(folder: Path, cfg: dict) -> Path:
+    """A run folder as far as an export reads it: its config, and a checkpoint of a net of one hidden layer."""
+    (folder / ".hydra").mkdir(parents=True, exist_ok=True)
+    (folder / ".hydra" / "config.yaml").write_text(yaml.safe_dump(cfg))
+    network = MLP((1, 8, 8), 10, [3])
+    state = {f"network.{name}": value for name, value in network.state_dict().items()}
+    (folder / records.CHECKPOINTS).mkdir(exist_ok=True)
+    torch.save({"state_dict": state}, records.last_checkpoint(folder))
+    return folder
+
+
+def composed(*overrides: str) -> dict:
+    return OmegaConf.to_container(config("data=digits", "model.hidden=[3]", *overrides))
+
+
+STRANGE = {
+    "data.batch_size": lambda cfg, node: cfg["data"].update(batch_size=node),
+    "model.hidden.0": lambda cfg, node: cfg["model"].update(hidden=[node]),
+    "activation.x": lambda cfg, node: cfg["activation"].update(x=node),
+    "data.x": lambda cfg, node: cfg.update(y=node) or cfg["data"].update(x="${y}"),
+}
+
+
+@pytest.mark.parametrize("where", STRANGE)
+def test_a_class_that_is_not_known_is_built_only_if_the_folder_is_trusted(tmp_path, where):
+    spoilt, cfg = tmp_path / "spoilt", composed()
+    STRANGE[where](cfg, {"_target_": "torch.save", "obj": 1, "f": str(spoilt)})
+    folder = exported(tmp_path / "run", cfg)
+    with pytest.raises(ValueError, match=rf"{where} builds torch\.save[\s\S]*add --trust"):
+        load(folder, records.last_checkpoint(folder))
+    assert not spoilt.exists()
+    with suppress(CommandError):  # what it gives is of no use
+        load(folder, records.last_checkpoint(folder), trust=True)
+    assert spoilt.exists()
+
+
+@pytest.mark.parametrize(
+    "value", ["${new_folder:{spoilt}}", "${oc.decode:'${y}'}", "${oc.create:{}}", "${oc.env:HOME}", "${y}${y}"]
+)
+def test_a_stranger_s_config_is_not_resolved(tmp_path, value):
+    cfg = composed()
+    cfg["y"], cfg["data"]["split_seed"] = ".", value.replace("{spoilt}", str(tmp_path / "spoilt"))
+    folder = exported(tmp_path / "run", cfg)
+    with pytest.raises(ValueError, match=r"data\.split_seed=.* asks for more than the config has"):
+        load(folder, records.last_checkpoint(folder))
+    assert not (tmp_path / "spoilt").exists()
+
+
+def test_a_config_is_read_as_plain_yaml_and_a_path_in_it_leads_nowhere(tmp_path):
+    folder, file = exported(tmp_path / "run", composed("data=mnist", "data.root=/elsewhere")), ".hydra/config.yaml"
+    with pytest.raises(ValueError, match=r"data\.root=/elsewhere leads out of the folder"):
+        load(folder, records.last_checkpoint(folder))
+    for wrong in (f"x: !!python/object/apply:pathlib.Path.touch [{tmp_path / 'spoilt'}]", "x: [", "- 1"):
+        (folder / file).write_text(wrong)
+        with pytest.raises(ValueError, match="damaged"):
+            load(folder, records.last_checkpoint(folder))
+    (folder / file).write_text("data: ${x}")
+    with pytest.raises(ValueError, match="seed of its config cannot be read"):
+        load(folder, records.last_checkpoint(folder))
+    assert not (tmp_path / "spoilt").exists()
+
+
+@pytest.mark.parametrize("partial", [{}, {"_partial_": True}], ids=["as it is", "as 0.1.0 wrote it"])
+@pytest.mark.parametrize("overrides", [[], ["data=kfold"], ["data=none", "model=himmelblau"]], ids=str)
+def test_the_user_s_own_folders_need_no_trust(tmp_path, partial, overrides):
+    cfg = OmegaConf.to_container(config("data=digits", *overrides))
+    cfg["model"] |= {"hidden": [3]} if "hidden" in cfg["model"] else {}
+    for group in ("activation", "optimizer", "loss"):
+        cfg[group] |= partial
+    folder = exported(tmp_path / "run", cfg)
+    if "data=none" in overrides:
+        with pytest.raises(ValueError, match="point on a surface"):
+            load(folder, records.last_checkpoint(folder))
+    else:
+        _, in_shape, _ = load(folder, records.last_checkpoint(folder))
+        assert in_shape == (1, 8, 8)
 
 
 @pytest.mark.slow

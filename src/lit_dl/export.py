@@ -1,7 +1,8 @@
 """A trained network as a static graph: ``python -m lit_dl.export RUN_FOLDER [--to FILE] [--checkpoint best|last]``.
 
-The network is rebuilt from the run folder's config and its checkpoint, exported to ONNX with a batch of any size, and
-the file is kept only if ONNX Runtime, which knows no torch, gives what torch gives.
+The network is rebuilt from the run folder's config and its checkpoint, if the config names classes that lit_dl knows or
+``--trust`` is given. It is exported to ONNX with a batch of any size, and the file is kept only if ONNX Runtime, which
+knows no torch, gives what torch gives.
 """
 
 import argparse
@@ -13,11 +14,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from omegaconf import OmegaConf
+import yaml
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from lit_dl import records
 from lit_dl.console import relative, say, say_error
 from lit_dl.errors import CommandError, how_to_install
+from lit_dl.run.trust import check_network
 from lit_dl.shell import any_text_printable
 
 if TYPE_CHECKING:
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
 
 NEEDED = ("onnx", "onnxruntime", "onnxscript")
 TOLERANCE = 1e-4  # of the outputs, times the largest of them where that is above 1
+BUILT = ("seed", "data", "model", "activation")  # of a config
 BATCHES = (1, 2, 7, 64)  # sizes that are compared
 
 
@@ -37,9 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--checkpoint", choices=(records.BEST, records.LAST), help="default: the best one, else the last one"
     )
+    parser.add_argument("--trust", action="store_true", help="build whatever classes the folder names")
     args = parser.parse_args(arguments)
     try:
-        export(args.folder, args.to or args.folder / "network.onnx", args.checkpoint)
+        export(args.folder, args.to or args.folder / "network.onnx", args.checkpoint, args.trust)
     except (CommandError, ValueError) as error:
         say_error(str(error))
         return 2
@@ -49,13 +55,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def export(folder: Path, file: Path, checkpoint: str | None = None) -> None:
+def export(folder: Path, file: Path, checkpoint: str | None = None, trust: bool = False) -> None:
     """Export the network of a run folder, compare it with torch's, and say what was found.
 
     Args:
         folder: of the run.
         file: what to write; replaced whole or not at all.
         checkpoint: ``"best"`` or ``"last"``; None takes the best one, else the last one.
+        trust: build whatever the folder names.
 
     Raises:
         CommandError: if packages are missing, or the config cannot be built here.
@@ -67,7 +74,7 @@ def export(folder: Path, file: Path, checkpoint: str | None = None) -> None:
     if missing:
         raise CommandError(f"to export, {', '.join(missing)} must be installed. {how_to_install('export')}")
     path = _checkpoint(folder, checkpoint)
-    network, in_shape, normalize = load(folder, path)
+    network, in_shape, normalize = load(folder, path, trust)
     try:
         with records.replacing(file) as part:
             _write(network, in_shape, part)
@@ -88,24 +95,30 @@ def export(folder: Path, file: Path, checkpoint: str | None = None) -> None:
     say(f"one sample   {times}, on one thread")
 
 
-def load(folder: Path, checkpoint: Path) -> "tuple[nn.Module, tuple[int, ...], bool]":
+def load(folder: Path, checkpoint: Path, trust: bool = False) -> "tuple[nn.Module, tuple[int, ...], bool]":
     """The network of a run folder with the weights of a checkpoint, in evaluation mode.
 
     With it the shape of a sample, and whether samples were normalised.
 
     Raises:
         CommandError: if the config cannot be built here.
-        ValueError: if it is no run folder, its network takes no samples, or the checkpoint is of another network.
+        ValueError: if it is no run folder, its network takes no samples, the checkpoint is of another network, or the
+            config names what is not known and is not trusted.
     """
-    import torch
-
+    cfg = _config(folder)
+    if not trust:
+        try:
+            check_network(folder, cfg, BUILT)
+        except ValueError as error:
+            raise ValueError(f"{folder}: {error}") from error
+    from lit_dl.lightning_seams import load_checkpoint
     from lit_dl.run.objects import build_network
 
-    data, network = build_network(OmegaConf.load(folder / records.HYDRA_FOLDER / "config.yaml"))  # type: ignore[arg-type]
+    data, network = build_network(cfg)
     if not data.out_features:
         raise ValueError(f"{folder} is of a point on a surface, which takes no samples: there is nothing to export")
     try:
-        state = torch.load(checkpoint, weights_only=True, map_location="cpu")["state_dict"]
+        state = load_checkpoint(checkpoint)["state_dict"]
         weights = {name.removeprefix("network."): value for name, value in state.items() if name.startswith("network.")}
         network.load_state_dict(weights)
     except (RuntimeError, KeyError, EOFError) as error:
@@ -126,6 +139,17 @@ def difference(network: "nn.Module", file: Path, in_shape: Sequence[int], size: 
     (found,) = _session(file).run(None, {"inputs": inputs.numpy()})
     gap = (torch.from_numpy(found) - expected).abs().max().item()
     return gap / max(1.0, expected.abs().max().item())
+
+
+def _config(folder: Path) -> DictConfig:
+    path = folder / records.HYDRA_FOLDER / "config.yaml"
+    try:
+        cfg = OmegaConf.load(path)
+    except (yaml.YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is damaged: {error}") from error
+    if not isinstance(cfg, DictConfig):
+        raise ValueError(f"{path} is damaged: it is no mapping")
+    return cfg
 
 
 def _checkpoint(folder: Path, name: str | None) -> Path:

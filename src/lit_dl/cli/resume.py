@@ -6,6 +6,7 @@ from pathlib import Path
 from lit_dl import records
 from lit_dl.errors import CommandError
 from lit_dl.overrides import Override, is_override, last_value, read_all, without
+from lit_dl.run.trust import check_run, check_sweep
 
 KEEP_HYDRA_FOLDER = "hydra.output_subdir=null"  # also how Lightning starts the other processes of DDP
 MAY_CHANGE = ("trainer", "logger", "diagnostics", "early_stopping", "compile", "animate", "threads")  # on resuming
@@ -23,6 +24,7 @@ def expand_resume(arguments: Sequence[str]) -> list[str]:
     """
     overrides = [argument for argument in arguments if is_override(argument)]
     flags = _with_whole_paths([argument for argument in arguments if not is_override(argument)])
+    trusts = str(last_value("trust", overrides)).lower() == "true"  # as typed now; what the folder has does not count
     for key, expand in (("resume", _expand_run), ("sweep.resume", _expand_sweep)):
         folder = last_value(key, overrides)
         if folder in (None, "null") or KEEP_HYDRA_FOLDER in arguments:
@@ -30,7 +32,8 @@ def expand_resume(arguments: Sequence[str]) -> list[str]:
         try:
             if not folder:
                 raise ValueError(f"name a {'sweep' if '.' in key else 'run'} folder")
-            return expand(Path(folder).resolve(), flags, read_all(without(key, overrides)))
+            now = read_all(without("trust", without(key, overrides)))
+            return expand(Path(folder).resolve(), flags, now, trusts)
         except ValueError as error:
             raise CommandError(f"{key}={folder}: {error}") from error
     return [*flags, *overrides]
@@ -49,32 +52,47 @@ def _with_whole_paths(flags: list[str]) -> list[str]:
     return whole
 
 
-def _expand_run(folder: Path, flags: list[str], now: list[Override]) -> list[str]:
+def _expand_run(folder: Path, flags: list[str], now: list[Override], trusts: bool) -> list[str]:
     if MULTIRUN & set(flags):
         raise ValueError("one run is resumed at a time, without -m")
     for override in now:
         if not override.key.startswith(MAY_CHANGE):
             raise ValueError(f"{override.text} would make another run of it; only {', '.join(MAY_CHANGE)} may change")
-    earlier = _unchanged(records.overrides_to_resume(folder), now)
+    recorded = without("trust", records.overrides_to_resume(folder))
+    if not trusts:
+        check_run(folder, recorded, _config_folders(flags))
+    earlier = _unchanged(recorded, now)
     # Hydra is kept from writing .hydra: a mistake typed now must not spoil what the folder has. The mode is set because
     # the run may be a job of an experiment that is a sweep.
     place = [f'resume="{folder}"', f'hydra.run.dir="{folder}"', "hydra.mode=RUN", KEEP_HYDRA_FOLDER]
     return [*flags, *earlier, *(override.text for override in now), *place]
 
 
-def _expand_sweep(folder: Path, flags: list[str], now: list[Override]) -> list[str]:
+def _expand_sweep(folder: Path, flags: list[str], now: list[Override], trusts: bool) -> list[str]:
     for override in now:
         if not override.key.startswith(MAY_CHANGE_IN_SWEEP):
             raise ValueError(
                 f"{override.text} would make another sweep of it; only sweep.* and the launcher may change"
             )
     try:
-        earlier = records.read_sweep(folder).arguments
+        sweep = records.read_sweep(folder)
     except FileNotFoundError as error:
         raise ValueError(f"{folder} is no sweep folder: it has no {records.SWEEP_FILE}") from error
-    earlier = _unchanged(without("hydra.sweep.dir", without("sweep.resume", earlier)), now)
+    earlier = sweep.arguments
+    for own in ("hydra.sweep.dir", "sweep.resume", "trust"):
+        earlier = without(own, earlier)
+    if named := _config_folders(flags):  # instead of the one that was named then
+        earlier = [argument for argument in earlier if not argument.startswith("--config-dir=")]
+    if not trusts:
+        check_sweep(folder, earlier, sweep.jobs, named)
+    earlier = _unchanged(earlier, now)
     place = [f'sweep.resume="{folder}"', f'hydra.sweep.dir="{folder}"', "hydra.mode=MULTIRUN"]
     return [*earlier, *[f for f in flags if f not in MULTIRUN], *(override.text for override in now), *place]
+
+
+def _config_folders(flags: list[str]) -> list[Path]:
+    """The folders of configs that are named now."""
+    return [Path(flag.partition("=")[2]) for flag in flags if flag.startswith("--config-dir=")]
 
 
 def _unchanged(earlier: Sequence[str], now: Sequence[Override]) -> list[str]:
