@@ -66,22 +66,15 @@ class BestAndLast(ModelCheckpoint):
         self.last = records.last_checkpoint(folder)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a checkpoint. Its paths are those of a folder that was moved, or a stranger's: ours stand for them.
+        """Go on from a checkpoint, also where the run folder has been moved, or is a stranger's.
 
-        What was the best is deleted when a better one is found, so no other path may come in.
+        What was the best is deleted when a better one is found, so that no path but our own may come in.
         """
         best = str(Path(str(self.dirpath)) / f"{records.BEST}.ckpt")
-        models = (
-            dict.fromkeys([best], next(iter(state_dict["best_k_models"].values())))
-            if state_dict["best_k_models"]
-            else {}
-        )
-        paths = {
-            "best_model_path": best if models else "",
-            "kth_best_model_path": best if models else "",
-            "last_model_path": "",
-        }
-        super().load_state_dict({**state_dict, **paths, "best_k_models": models, "dirpath": self.dirpath})
+        scores = list(state_dict["best_k_models"].values())[:1]
+        own: dict[str, Any] = dict.fromkeys(("best_model_path", "kth_best_model_path"), best if scores else "")
+        own |= {"last_model_path": "", "dirpath": self.dirpath, "best_k_models": {best: score for score in scores}}
+        super().load_state_dict({**state_dict, **own})
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save the state as the best one, if it is; at the end of an epoch ``on_train_epoch_end`` does."""
