@@ -186,6 +186,24 @@ def test_tensorboard_gets_an_image_as_it_was_encoded(tmp_path):
     assert (image.encoded_image_string, image.width, image.height, image.step) == (b"encoded", 6, 4, 2)
 
 
+def test_tensorboard_whose_file_fails_gets_nothing_more_and_the_block_goes_on(tmp_path):
+    told, board = [], TensorBoardLogger(tmp_path, "", "")
+    with seams.boards_may_fail(told.append):
+        board.experiment.add_scalar("a", 1.0, 1)
+        board.experiment.flush()
+        written = {path: path.read_bytes() for path in tmp_path.iterdir()}
+        (tmp_path / "moved").mkdir()
+        for path in written:
+            path.rename(tmp_path / "moved" / path.name)
+            path.mkdir()  # what cannot be written
+        for step in range(2, 50):  # more than TensorBoard's queue holds
+            board.experiment.add_scalar("a", 1.0, step)
+        board.finalize("success")  # flushes, closes, and would write hparams.yaml
+    assert [type(error) for error in told] == [IsADirectoryError]
+    assert {tmp_path / path.name: path.read_bytes() for path in (tmp_path / "moved").iterdir()} == written
+    assert not (tmp_path / "hparams.yaml").exists()
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 def test_norms_are_those_of_each_tensor_by_itself(dtype):
     seed_everything(0, verbose=False)

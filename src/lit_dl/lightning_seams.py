@@ -9,11 +9,12 @@ import math
 import pickle
 import signal
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
@@ -209,6 +210,46 @@ def write_image(board: "TensorBoardLogger", tag: str, encoded: bytes, shape: Seq
     height, width, channels = shape
     picture = Summary.Image(height=height, width=width, colorspace=channels, encoded_image_string=encoded)
     board.experiment.file_writer.add_summary(Summary(value=[Summary.Value(tag=tag, image=picture)]), step)
+
+
+@contextmanager
+def boards_may_fail(tell: Callable[[OSError], None]) -> Iterator[None]:
+    """Let a block go on where TensorBoard's files cannot be written: a file gets nothing after its first failure.
+
+    TensorBoard writes in a thread, which prints its stack trace and dies, and the error comes out of some later call.
+    Lightning's logger writes ``hparams.yaml`` beside, which has less than ``.hydra`` and is left out.
+
+    Args:
+        tell: gets the first error of each file, often in TensorBoard's thread.
+    """
+    from tensorboard.summary.writer import event_file_writer
+
+    class Records(event_file_writer.RecordWriter):  # type: ignore[misc]  # tensorboard has no types
+        failed = False  # a record may have been written in part, and nobody could read those after it
+
+        def write(self, data: bytes) -> None:
+            self._try(super().write, data)
+
+        def flush(self) -> None:
+            self._try(super().flush)
+
+        def close(self) -> None:
+            self._try(super().close)
+
+        def _try(self, do: Callable[..., None], *data: bytes) -> None:
+            if self.failed:
+                return
+            try:
+                do(*data)
+            except OSError as error:
+                self.failed = True
+                tell(error)
+
+    with (
+        patch.object(event_file_writer, "RecordWriter", Records),
+        patch("lightning.pytorch.loggers.tensorboard.save_hparams_to_yaml", lambda *_: None),
+    ):
+        yield
 
 
 def norms(tensors: Sequence[Tensor], order: float = 2) -> list[Tensor]:

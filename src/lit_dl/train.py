@@ -6,9 +6,11 @@ misspelt override answer within a second.
 
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from lit_dl import records
+from lit_dl.cli.disk import BOARD, lost
 from lit_dl.cli.main import run_command
 from lit_dl.cli.process import undisturbed
 from lit_dl.cli.values import check_values
@@ -40,11 +42,13 @@ def train(request: RunRequest) -> None:
         if request.cfg.hardware is not None:
             measure_hardware(request)
             return
-        run = build(request)
-        prepare(request, run, record)
-        fit(request, run, record)
-        test(run, record)
-        finish(request, run, record)
+        with _boards_may_fail(request):
+            run = build(request)
+            prepare(request, run, record)
+            fit(request, run, record)
+            records.check_there(request.folder)  # or what is written next would make it anew
+            test(run, record)
+            finish(request, run, record)
     except BaseException as error:
         give_up(request, run, record, error)
         raise
@@ -132,11 +136,20 @@ def give_up(request: RunRequest, run: Run | None, record: records.RunRecord, err
     interrupted = isinstance(error, KeyboardInterrupt)
     record.status = "interrupted" if interrupted else "failed"
     record.stop_reason = "stopped by the user" if interrupted else str(error) or type(error).__name__
-    with undisturbed():  # at once, as pictures take a while, and a user may not want to wait
+    lost.give_up()
+    with undisturbed():  # at once: a full disk may have room for it, and a user may not want to wait for pictures
         write_record(request, run, record)
-    finish(request, run, record)
     if run is not None:
+        with _boards_may_fail(request):
+            finish(request, run, record)
         tell(request, run, record)
+
+
+def _boards_may_fail(request: RunRequest) -> AbstractContextManager[None]:
+    """TensorBoard's curves are no reason to lose a training."""
+    from lit_dl.lightning_seams import boards_may_fail
+
+    return boards_may_fail(lambda error: lost.note(BOARD, error, request.folder))
 
 
 def _check_devices(request: RunRequest, run: Run) -> None:

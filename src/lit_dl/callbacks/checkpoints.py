@@ -21,13 +21,13 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        """Write ``checkpoint`` to ``path``, making its folder.
+        """Write ``checkpoint`` to ``path``, making its folder, but not anew a run folder that has gone.
 
         Raises:
             OSError: if it cannot be written.
         """
         path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(exist_ok=True)
         content = BytesIO()
         torch.save(checkpoint, content)  # in memory: torch.save turns a full disk into an error that does not say so
         records.write_checkpoint(path, content.getbuffer())

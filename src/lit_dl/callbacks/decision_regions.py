@@ -11,6 +11,7 @@ from torch import Tensor
 from lit_dl.layers import evaluating
 from lit_dl.lightning_seams import forward_as_trained, is_fitting
 from lit_dl.loggers import boards, log_image
+from lit_dl.plots.canvas import save_figure
 from lit_dl.plots.decision_regions import Extent, RegionsImage, decision_regions, region_colours
 from lit_dl.plots.gif import Gif
 
@@ -130,7 +131,7 @@ class DecisionRegions(Callback):
             probabilities.shape[-1],
             self._when(trainer, trainer.current_epoch),
         )
-        figure.savefig(folder / "decision_regions.png")
+        save_figure(figure, folder / "decision_regions.png")
         if self.gif.frames:
             self.gif.save(folder / GIF_FILE)
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from lit_dl.layers import evaluating, layers_of, looking_at, owners_of_parameters
 from lit_dl.loggers import boards
+from lit_dl.plots.canvas import save_figure
 from lit_dl.plots.feature_maps import feature_maps, filters
 
 
@@ -67,7 +68,7 @@ class FeatureMaps(Callback):
 
     def _show(self, trainer: Trainer, name: str, figure: Figure) -> None:
         if self.folder is not None:
-            figure.savefig(self.folder / f"{name}.png")
+            save_figure(figure, self.folder / f"{name}.png")
         for board in boards(trainer):
             board.experiment.add_figure(name, figure, trainer.global_step, close=False)
 

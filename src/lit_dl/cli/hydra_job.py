@@ -1,6 +1,5 @@
 """One job: what Hydra calls, in this process or in a launcher's, and what is said and kept when it fails."""
 
-import errno
 import gc
 import os
 import sys
@@ -15,6 +14,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from lit_dl import records
+from lit_dl.cli.disk import full_disk, lost, why_not_written
 from lit_dl.cli.process import process_put_back, using_threads, wait_for_end_of
 from lit_dl.console import console, log, only_logged, say_error
 from lit_dl.errors import CommandError
@@ -59,6 +59,7 @@ class HydraJob:
         find_users_classes()
         with process_put_back(), using_threads(cfg.get("threads")), _at_work:
             _set_variable(FULL_ERROR, self.full_error)
+            lost.begin()
             request = request_of(cfg)
             if request.is_job:
                 self._do_in_sweep(request)
@@ -74,6 +75,8 @@ class HydraJob:
         own = os.getpid() == self._pid
         with only_logged(), self._as_single_run(request) if own else nullcontext():
             self._do(request)
+        if lost.tell(folder):  # what the job itself says of it is in its train.log alone
+            self.codes.append(FAILURE)
         gc.collect()  # trainers are full of cycles, and fifty of them would wait for it
 
     def _settle_in(self) -> None:
@@ -99,7 +102,7 @@ class HydraJob:
         folder = request.folder
         try:
             self.function(request)
-            return OK
+            return FAILURE if lost.tell(folder) else OK
         except CommandError as error:
             code = say_why(error, str(error), WRONG_COMMAND)
             if request.is_job:
@@ -109,10 +112,9 @@ class HydraJob:
             return code
         except Exception as error:
             log.exception("the run failed")
-            if full := _full_disk(error):
-                return say_why(error, f"{full.strerror}: {folder}", FAILURE)
-            if isinstance(error, OSError):
-                return say_why(error, str(error), FAILURE)
+            disk = full_disk(error) or error
+            if isinstance(disk, OSError):
+                return say_why(error, why_not_written(disk, folder), FAILURE)
             message = f"{type(error).__name__}: {error}\nThe stack trace is in {folder / records.LOG_FILE}"
             return say_why(error, message, FAILURE)
         finally:
@@ -180,12 +182,3 @@ def _leave_process_group() -> None:
 
     if distributed.is_available() and distributed.is_initialized():
         distributed.destroy_process_group()
-
-
-def _full_disk(error: BaseException | None) -> OSError | None:
-    """The error of a full disk among those that led to ``error``."""
-    while error is not None:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return error
-        error = error.__cause__ or error.__context__
-    return None

@@ -12,6 +12,7 @@ from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
+from lit_dl.cli.disk import not_begun
 from lit_dl.cli.help import answer
 from lit_dl.cli.hints import explain
 from lit_dl.cli.hydra_job import (
@@ -88,8 +89,7 @@ def _call_hydra(job: HydraJob, typed: list[str]) -> int | None:
     except ValueError as error:  # of a sweeper, a resolver or Hydra
         return say_why(error, str(error), WRONG_COMMAND)
     except OSError as error:
-        message = f"cannot write the run folder: {error}\nChoose another one: hydra.run.dir=DIR"
-        return say_why(error, message, FAILURE)
+        return say_why(error, not_begun(error), FAILURE)
     except KeyboardInterrupt:
         return say_why(None, "interrupted", INTERRUPTED)
     except SystemExit as leaving:  # of argparse, which has printed its message

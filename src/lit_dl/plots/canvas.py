@@ -1,10 +1,13 @@
 """Matplotlib's canvas in memory, with the types that its own methods lack."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+
+from lit_dl.records import replacing
 
 
 class Canvas:
@@ -33,3 +36,13 @@ class Canvas:
     def pixels(self) -> np.ndarray:
         """RGBA values of the image, (height, width, 4) uint8; they change with it."""
         return np.asarray(self._agg.buffer_rgba())
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure as the kind of picture that its name says, whole or not at all.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    with replacing(path) as part:
+        figure.savefig(part, format=path.suffix[1:])

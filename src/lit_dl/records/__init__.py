@@ -28,7 +28,7 @@ from lit_dl.records.files import (
     write_text,
 )
 from lit_dl.records.finding import Advice, Finding, Kind
-from lit_dl.records.folders import close_log, file_name, new_folder, withdraw
+from lit_dl.records.folders import check_there, close_log, file_name, new_folder, withdraw
 from lit_dl.records.lock import alone_in, is_running
 from lit_dl.records.reading import parse_yaml
 from lit_dl.records.run import GOOD, RunRecord, Status, read_run, write_run
@@ -55,6 +55,7 @@ __all__ = [
     "Status",
     "SweepRecord",
     "alone_in",
+    "check_there",
     "checksum_file",
     "close_log",
     "describe_environment",

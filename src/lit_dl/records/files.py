@@ -39,6 +39,10 @@ def replacing(path: Path, durable: bool = True) -> Iterator[Path]:
             with part.open("rb+") as file:  # Windows writes to the disk only what is open for writing
                 os.fsync(file.fileno())
         patiently(lambda: os.replace(part, path))
+    except OSError as error:
+        if error.errno is not None:  # of the system, whose writes name no file
+            error.filename = str(path)
+        raise
     finally:
         part.unlink(missing_ok=True)
 

@@ -1,5 +1,6 @@
 """Run folders as they come and go: their names, and leaving none behind where no run began."""
 
+import errno
 import logging
 import re
 from contextlib import suppress
@@ -39,6 +40,16 @@ def close_log() -> None:
         if isinstance(handler, logging.FileHandler) and Path(handler.baseFilename).name == LOG_FILE:
             logging.getLogger().removeHandler(handler)
             handler.close()
+
+
+def check_there(folder: Path) -> None:
+    """Whether a run folder is where it was.
+
+    Raises:
+        FileNotFoundError: if it was moved or removed.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "the run folder has gone", str(folder))
 
 
 def withdraw(folder: Path) -> None:

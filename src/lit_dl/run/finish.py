@@ -89,10 +89,11 @@ def _draw_trajectory(request: RunRequest, run: Run, curves: records.CurvesRecord
     if (trajectory := read_trajectory(curves.trajectory)) is None:
         return
     from lit_dl.descent.figures import trajectory_figure, write_race
+    from lit_dl.plots.canvas import save_figure
 
     trajectories = {request.choices["optimizer"]: trajectory}
     figure = trajectory_figure(trajectories)
-    figure.savefig(request.folder / "path.png")
+    save_figure(figure, request.folder / "path.png")
     for board in boards(run.trainer):
         board.experiment.add_figure("path", figure, run.trainer.global_step, close=False)
     if request.cfg.animate:
@@ -101,21 +102,22 @@ def _draw_trajectory(request: RunRequest, run: Run, curves: records.CurvesRecord
 
 def _draw(run: Run, folder: Path) -> None:
     from lit_dl.loggers import boards
+    from lit_dl.plots.canvas import save_figure
     from lit_dl.tasks.supervised import Classifier
 
     if isinstance(run.task, Classifier) and run.task.confusion is not None:
         from lit_dl.plots.training import confusion_matrix
 
         figure = confusion_matrix(run.task.confusion, run.data.class_names)
-        figure.savefig(folder / "confusion_matrix.png")
+        save_figure(figure, folder / "confusion_matrix.png")
         for board in boards(run.trainer):
             board.experiment.add_figure("confusion_matrix", figure, run.trainer.global_step, close=False)
     if run.monitor is not None and run.monitor.history is not None and run.monitor.history.layers:
         from lit_dl.plots.training import effective_rates, gradient_flow
 
-        gradient_flow(run.monitor.history).savefig(folder / "gradient_flow.png")
+        save_figure(gradient_flow(run.monitor.history), folder / "gradient_flow.png")
         if (steps := run.monitor.step_history) is not None and steps.layers:
-            effective_rates(steps).savefig(folder / "effective_lr.png")
+            save_figure(effective_rates(steps), folder / "effective_lr.png")
 
 
 def _log_settings(request: RunRequest, run: Run, record: records.RunRecord) -> None:

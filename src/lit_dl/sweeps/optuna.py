@@ -1,14 +1,15 @@
 """A sweep that searches: Optuna proposes each job from the results of those before."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 
 from lit_dl import records
-from lit_dl.console import say
+from lit_dl.console import relative, say
 from lit_dl.errors import CommandError, how_to_install, wrong_count
 from lit_dl.metrics import NAMES, is_better_larger
 from lit_dl.overrides import without
@@ -106,7 +107,8 @@ class OptunaSweeper(JobSweeper):
             say(f"{'study':<13}{self.study_name} goes on after {len(study.trials)} trials")
         with run.open():
             run.begin(list(space))
-            self._search(study, run, space, fixed, worst=-math.inf if maximize else math.inf)
+            with _database_errors(run.folder):
+                self._search(study, run, space, fixed, worst=-math.inf if maximize else math.inf)
 
     def _sampler(self, others: int, number: int) -> "BaseSampler":
         """What proposes a job: its draws depend on the seed, on how many jobs other sweeps had, and on its number."""
@@ -145,6 +147,23 @@ class OptunaSweeper(JobSweeper):
                         raise CommandError(f"sweep.metric={run.plan.metric}: these jobs have {names}")
                     study.tell(number, value_of(record, run.plan.metric, worst))
                 del left[name]
+
+
+@contextmanager
+def _database_errors(folder: Path) -> Iterator[None]:
+    """Turn what the study's database could not do into an OSError with the way on.
+
+    Raises:
+        OSError: if it could not be read or written, such as on a full disk.
+    """
+    from optuna.exceptions import StorageInternalError
+
+    try:
+        yield
+    except StorageInternalError as error:
+        why = str(getattr(error.__cause__, "orig", None) or error.__cause__ or error)
+        way = f"Once it is mended, go on: python -m lit_dl.train sweep.resume={quote(relative(folder))}"
+        raise OSError(f"the study's database: {why}\n{way}") from error
 
 
 def value_of(record: records.RunRecord, metric: str, worst: float) -> float:
