@@ -117,6 +117,33 @@ def test_ctrl_c_in_a_training_is_a_keyboard_interrupt_and_the_next_one_is_heard(
         signal.signal(signal.SIGINT, before)
 
 
+def test_sigterm_in_a_training_is_a_keyboard_interrupt_that_waits_for_no_other_process(tmp_path, monkeypatch):
+    class Terminates(Callback):
+        def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+            monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+            monkeypatch.setattr(torch.distributed, "broadcast", lambda *_, **__: pytest.fail("it waits"))
+            monkeypatch.setattr(type(trainer), "world_size", 2)
+            signal.raise_signal(signal.SIGTERM)
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as the command has it
+    try:
+        with pytest.raises(KeyboardInterrupt), seams.interruptions():
+            trainer(tmp_path, Terminates(), max_epochs=1).fit(Small(), loader())
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def test_what_ends_a_training_with_one_of_its_processes_says_so():
+    import lightning.fabric.strategies.launchers.subprocess_script as launcher
+
+    assert launcher._logger.name == seams.OBSERVER
+    assert "_logger.info" in inspect.getsource(launcher._ChildProcessObserver)
+    seams.be_quiet()
+    assert launcher._logger.isEnabledFor(logging.INFO)
+
+
 def test_lightnings_loggers_have_the_names_that_are_silenced(tmp_path):
     seams.be_quiet()
     with warnings.catch_warnings():

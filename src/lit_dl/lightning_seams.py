@@ -46,6 +46,10 @@ KNOWN_REMARKS = (
 )
 
 
+# Its one line of info says why it kills this process: another one of DDP's was killed.
+OBSERVER = "lightning.fabric.strategies.launchers.subprocess_script"
+
+
 class QuickHookNames(nn.Module):
     """A module for which storing ``_current_fx_name`` costs nothing.
 
@@ -125,13 +129,17 @@ def complete_epoch(checkpoint: dict[str, Any]) -> bool:
 def interruptions() -> Iterator[None]:
     """Ctrl-C and SIGTERM as the KeyboardInterrupt that they are.
 
-    Lightning answers them with ``sys.exit(1)`` and leaves the process deaf to Ctrl-C.
+    Lightning answers them with ``sys.exit(1)`` and leaves the process deaf to Ctrl-C. Where there are several processes
+    each tells the others of a SIGTERM before it answers, which waits for one that is at something else, or fails.
 
     Raises:
         KeyboardInterrupt: if the user or the system stopped the block.
     """
+    from lightning.pytorch.trainer.connectors.signal_connector import _SignalConnector
+
     try:
-        yield
+        with patch.object(_SignalConnector, "_sigterm_notifier_fn", lambda *_: None):
+            yield
     except SystemExit as leaving:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         raise KeyboardInterrupt from leaving
@@ -147,6 +155,7 @@ def be_quiet() -> bool:
 
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
+    logging.getLogger(OBSERVER).setLevel(logging.INFO)
     for remark in KNOWN_REMARKS:
         warnings.filterwarnings("ignore", remark)
     return bool(getattr(rank_zero_only, "rank", 0) != 0)

@@ -153,7 +153,16 @@ def _boards_may_fail(request: RunRequest) -> AbstractContextManager[None]:
 
 
 def _check_devices(request: RunRequest, run: Run) -> None:
-    """Lightning starts DDP's processes with the command of the one it is in, and a launcher's have another one."""
+    """Whether the processes that are there, or will be, are those of one training.
+
+    Lightning starts DDP's processes with the command of the one it is in, and a launcher's have another one. Processes
+    that torchrun or srun started would train one by one, each for itself, if Lightning did not count on them.
+    """
+    if (started := records.started_processes()) > 1 and run.trainer.world_size != started:
+        raise CommandError(
+            f"{started} processes were started for this run, but trainer.devices={request.cfg.trainer.devices} times "
+            f"trainer.num_nodes={request.cfg.trainer.num_nodes} are {run.trainer.world_size}. Let both be the same"
+        )
     if request.is_job and request.launcher != "basic" and run.trainer.world_size > 1:
         raise CommandError(
             f"trainer.devices={request.cfg.trainer.devices}: hydra/launcher={request.launcher} starts each job in a "

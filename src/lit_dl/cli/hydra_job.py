@@ -23,6 +23,7 @@ from lit_dl.run.request import RunRequest
 
 OK, FAILURE, WRONG_COMMAND, INTERRUPTED = 0, 1, 2, 130  # exit codes
 WATCHDOG = "lit_dl watchdog"  # thread of a worker
+WAIT_SECONDS = 5.0  # that the first process is given to say what is wrong, before a launcher ends all at the first exit
 FULL_ERROR = "HYDRA_FULL_ERROR"  # a user who sets it to 1 gets the stack trace
 _at_work = threading.Lock()  # held while this process is at a job
 
@@ -105,6 +106,8 @@ class HydraJob:
             return FAILURE if lost.tell(folder) else OK
         except CommandError as error:
             code = say_why(error, str(error), WRONG_COMMAND)
+            if not records.is_first():
+                return code
             if request.is_job:
                 record = request.new_record()
                 record.stop_reason = str(error)
@@ -115,7 +118,9 @@ class HydraJob:
             disk = full_disk(error) or error
             if isinstance(disk, OSError):
                 return say_why(error, why_not_written(disk, folder), FAILURE)
-            message = f"{type(error).__name__}: {error}\nThe stack trace is in {folder / records.LOG_FILE}"
+            log_file = folder / records.LOG_FILE
+            where = f"is in {log_file}" if records.is_first() else f"comes with {FULL_ERROR}=1"
+            message = f"{type(error).__name__}: {error}\nThe stack trace {where}"
             return say_why(error, message, FAILURE)
         finally:
             _leave_process_group()
@@ -148,7 +153,16 @@ def request_of(cfg: DictConfig) -> RunRequest:
 
 
 def say_why(error: BaseException | None, message: str, code: int) -> int:
-    """Say what went wrong, with a stack trace if the user asked for it, and give the exit code back."""
+    """Say what went wrong, with a stack trace if the user asked for it, and give the exit code back.
+
+    A run's other processes say only what the first one may not know: a failure.
+    """
+    if not records.is_first():
+        if code == WRONG_COMMAND:
+            time.sleep(WAIT_SECONDS)
+        if code != FAILURE:
+            return code
+        message = f"process {records.process_number()}: {message}"
     if error is not None and os.environ.get(FULL_ERROR) == "1":
         traceback.print_exception(error)
     say_error(message)

@@ -12,6 +12,7 @@ from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
+from lit_dl import records
 from lit_dl.cli.disk import not_begun
 from lit_dl.cli.help import answer
 from lit_dl.cli.hints import explain
@@ -26,11 +27,10 @@ from lit_dl.cli.hydra_job import (
     say_why,
 )
 from lit_dl.cli.mistakes import check_typed
-from lit_dl.cli.process import process_put_back
+from lit_dl.cli.process import place_of, process_put_back
 from lit_dl.cli.resume import check_run_folder, expand_resume
 from lit_dl.console import console
 from lit_dl.errors import CommandError
-from lit_dl.records import close_log
 from lit_dl.run.request import RunRequest
 from lit_dl.shell import any_text_printable
 from lit_dl.sweeps.grid import GridSweeper
@@ -65,7 +65,7 @@ def run_command(function: Callable[[RunRequest], None], arguments: Sequence[str]
         try:
             code = _call_hydra(job, typed)
         finally:
-            close_log()
+            records.close_log()
     return max(job.codes, default=OK) if code is None else code
 
 
@@ -74,9 +74,10 @@ def _call_hydra(job: HydraJob, typed: list[str]) -> int | None:
     try:
         check_typed(typed)
         job.arguments = expand_resume(typed)
-        check_run_folder(job.arguments)
-        sys.argv[1:] = job.arguments
-        with process_put_back():
+        if records.is_first():
+            check_run_folder(job.arguments)
+        with process_put_back(), place_of(job.arguments) as place:
+            sys.argv[1:] = [*job.arguments, *place]
             os.environ[FULL_ERROR] = "1"  # Hydra then raises, instead of printing a trace and leaving
             hydra.main(version_base="1.3", config_path="pkg://lit_dl.conf", config_name="train")(job)()
         return None

@@ -4,12 +4,16 @@ import logging
 import os
 import signal
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from lit_dl import records
+from lit_dl.cli.resume import KEEP_HYDRA_FOLDER
+from lit_dl.console import console, log
 from lit_dl.errors import wrong_count
 
 MOST_THREADS = 1024  # more than a machine has cores; a million would crash it
@@ -102,3 +106,26 @@ def _put_back_signal(number: signal.Signals, handler: Any) -> None:
     can_set = threading.current_thread() is threading.main_thread() and handler is not None  # None: set in C
     if can_set and signal.getsignal(number) is not handler:
         signal.signal(number, handler)
+
+
+@contextmanager
+def place_of(arguments: Sequence[str]) -> Iterator[list[str]]:
+    """What to add to a command's arguments in one of a run's processes: nothing in the first.
+
+    Where torchrun or srun starts several, each has the same arguments and a clock of its own, so the first alone names,
+    makes and locks the run folder. The others need none: they get a folder that is removed, print nothing and log only
+    what goes wrong. Those that Lightning starts, and those of a run that is resumed, have been given the run folder.
+    """
+    if records.is_first():
+        yield []
+        return
+    quiet, level = console.quiet, log.level
+    console.quiet = True
+    log.setLevel(logging.ERROR)
+    try:
+        with tempfile.TemporaryDirectory(prefix="lit_dl_", ignore_cleanup_errors=True) as folder:
+            place = [f"hydra.run.dir='{folder}'", KEEP_HYDRA_FOLDER]
+            yield [] if KEEP_HYDRA_FOLDER in arguments else place
+    finally:
+        console.quiet = quiet
+        log.setLevel(level)

@@ -29,7 +29,7 @@ from lit_dl.records.files import (
 )
 from lit_dl.records.finding import Advice, Finding, Kind
 from lit_dl.records.folders import check_there, close_log, file_name, new_folder, withdraw
-from lit_dl.records.lock import alone_in, is_running
+from lit_dl.records.lock import alone_in, is_first, is_running, process_number, started_processes
 from lit_dl.records.reading import parse_yaml
 from lit_dl.records.run import GOOD, RunRecord, Status, read_run, write_run
 from lit_dl.records.sweep import SweepRecord, read_sweep, write_sweep
@@ -61,12 +61,14 @@ __all__ = [
     "describe_environment",
     "file_name",
     "is_damaged",
+    "is_first",
     "is_running",
     "last_checkpoint",
     "named_choices",
     "new_folder",
     "overrides_to_resume",
     "parse_yaml",
+    "process_number",
     "read_choices",
     "read_config",
     "read_curves",
@@ -76,6 +78,7 @@ __all__ = [
     "remove_parts",
     "replacing",
     "shortened",
+    "started_processes",
     "visible",
     "whole_checkpoints",
     "withdraw",

@@ -1,4 +1,4 @@
-"""Who holds a run folder."""
+"""Who holds a run folder: the first of its processes."""
 
 import os
 from collections.abc import Iterator
@@ -7,6 +7,31 @@ from pathlib import Path
 
 from lit_dl.errors import CommandError
 from lit_dl.records.files import LOCK_FILE
+
+
+def process_number() -> int:
+    """Which of a run's processes this is: 0 is the first, over all machines. Read before torch is there.
+
+    The variables are those of torchrun, of Lightning for the processes that it starts itself (where processes of
+    several machines may have the same number, but none of them has 0), and of SLURM's srun.
+    """
+    variables = os.environ
+    if "RANK" in variables:
+        return int(variables["RANK"])
+    if "LOCAL_RANK" in variables or "NODE_RANK" in variables:
+        return int(variables.get("LOCAL_RANK", 0)) + int(variables.get("NODE_RANK", 0))
+    return int(variables.get("SLURM_PROCID", 0))
+
+
+def started_processes() -> int:
+    """How many processes torchrun or srun started for this run; 1 where this one was started by itself."""
+    started = os.environ.get("WORLD_SIZE") if "TORCHELASTIC_RUN_ID" in os.environ else None
+    return int(started or os.environ.get("SLURM_STEP_NUM_TASKS", 1))
+
+
+def is_first() -> bool:
+    """Whether this is the process that has the run folder and writes; the others work for it."""
+    return process_number() == 0
 
 
 @contextmanager
@@ -18,8 +43,7 @@ def alone_in(folder: Path) -> Iterator[None]:
     """
     from filelock import FileLock, Timeout
 
-    # Variable of Lightning's and torch's launchers: DDP's other processes work for the one that holds the folder.
-    if os.environ.get("LOCAL_RANK", "0") != "0":
+    if not is_first():
         yield
         return
     lock = FileLock(folder / LOCK_FILE, timeout=0)

@@ -42,7 +42,8 @@ def write_record(request: RunRequest, run: Run | None, record: records.RunRecord
         OSError: if the folder cannot be written.
     """
     if run is None:
-        records.write_run(record, request.folder)
+        if records.is_first():
+            records.write_run(record, request.folder)
     elif run.trainer.is_global_zero:
         records.write_run(fill(record, run, request.folder), request.folder)
 

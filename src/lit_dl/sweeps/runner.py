@@ -53,6 +53,11 @@ class SweepRunner:
     """
 
     def __init__(self, config: DictConfig, launcher: Launcher, job: Any, total: int) -> None:
+        if (started := records.started_processes()) > 1:
+            raise CommandError(
+                f"a sweep is led by one process, and {started} were started. Leave out torchrun or srun: with "
+                "trainer.devices=N each job starts the processes that it needs"
+            )
         check_sweep(config)
         self.folder = Path(config.hydra.sweep.dir).absolute()
         self.launcher = launcher
