@@ -242,9 +242,6 @@ def boards_may_fail(tell: Callable[[OSError], None]) -> Iterator[None]:
         def flush(self) -> None:
             self._try(super().flush)
 
-        def close(self) -> None:
-            self._try(super().close)
-
         def _try(self, do: Callable[..., None], *data: bytes) -> None:
             if self.failed:
                 return
@@ -254,10 +251,8 @@ def boards_may_fail(tell: Callable[[OSError], None]) -> Iterator[None]:
                 self.failed = True
                 tell(error)
 
-    with (
-        patch.object(event_file_writer, "RecordWriter", Records),
-        patch("lightning.pytorch.loggers.tensorboard.save_hparams_to_yaml", lambda *_: None),
-    ):
+    no_hparams = patch("lightning.pytorch.loggers.tensorboard.save_hparams_to_yaml", lambda *_: None)
+    with patch.object(event_file_writer, "RecordWriter", Records), no_hparams:
         yield
 
 

@@ -10,6 +10,8 @@ from PIL import Image
 
 from lit_dl.lightning_seams import write_image, write_scalars
 
+PICTURES = 100  # of one kind that are sent before they are sent half as often
+
 
 def is_logged_step(every: int, step: int, last: int | None = None) -> bool:
     """Whether something is logged after ``step`` optimizer steps: the first, and each ``every``-th; 0 is never.
@@ -21,6 +23,14 @@ def is_logged_step(every: int, step: int, last: int | None = None) -> bool:
     """
     last = step - 1 if last is None else last
     return step == 1 or (every > 0 and step // every > last // every)
+
+
+def spacing(sent: int) -> int:
+    """How much further apart pictures are sent once ``sent`` of them were: 1, and twice as far for each hundred more.
+
+    So a training of any length sends a hundred or a few hundred, of which TensorBoard shows ten.
+    """
+    return 2 ** (sent // PICTURES)
 
 
 def boards(trainer: Trainer) -> list[TensorBoardLogger]:

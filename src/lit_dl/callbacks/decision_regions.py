@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lit_dl.layers import evaluating
 from lit_dl.lightning_seams import forward_as_trained, is_fitting
-from lit_dl.loggers import boards, log_image
+from lit_dl.loggers import boards, log_image, spacing
 from lit_dl.plots.canvas import save_figure
 from lit_dl.plots.decision_regions import Extent, RegionsImage, decision_regions, region_colours
 from lit_dl.plots.gif import Gif
@@ -63,8 +63,9 @@ def class_probabilities(outputs: Tensor, threshold: float = 0.0) -> Tensor:
 class DecisionRegions(Callback):
     """Draws the decision regions of a classifier of two features, with points of the training data over them.
 
-    At each validation an image ``decision_regions`` for TensorBoard, and when training ends
-    ``decision_regions.png`` in the trainer's ``default_root_dir``. The coordinates are those that the network sees.
+    At each validation, in a long training at fewer and fewer (``loggers.spacing``), an image ``decision_regions`` for
+    TensorBoard, and when training ends ``decision_regions.png`` in the trainer's ``default_root_dir``. The coordinates
+    are those that the network sees.
     The points are the first 1,500 that training passes. The network is called in evaluation mode, without gradients;
     neither its modes nor the random numbers change. Works with any LightningModule whose ``forward`` gives logits.
 
@@ -86,6 +87,8 @@ class DecisionRegions(Callback):
         self._accuracy = ""  # of the newest validation, in words
         self._plane: Plane | None = None  # this and the next are made for the first image
         self._image: RegionsImage | None = None
+        self._sent, self._next = 0, 0  # images sent to TensorBoard, and the validation of the next, from 0 up
+        self._validations = 0  # so far
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin anew, but for a training that goes on."""
@@ -106,12 +109,18 @@ class DecisionRegions(Callback):
         """Draw an image, where one is wanted."""
         self._accuracy = _accuracy(trainer)
         writers = boards(trainer)
-        wanted = writers or (self.animate and trainer.is_global_zero)
-        if not is_fitting(trainer) or not self._batches or not wanted:
+        if not is_fitting(trainer) or not self._batches:
+            return
+        is_sent = bool(writers) and self._validations == self._next
+        self._validations += 1
+        if not is_sent and not (self.animate and trainer.is_global_zero):
             return
         image = self._draw(trainer, pl_module)
-        for board in writers:
-            log_image(board, "decision_regions", image, trainer.global_step)
+        if is_sent:
+            self._sent += 1
+            self._next += spacing(self._sent)
+            for board in writers:
+                log_image(board, "decision_regions", image, trainer.global_step)
         if self.animate:
             self.gif.add(image)
 
@@ -139,7 +148,8 @@ class DecisionRegions(Callback):
         """What a resumed run draws from."""
         if not self._batches:
             return {}
-        drawn = {"is_drawn": self._plane is not None, "accuracy": self._accuracy}
+        sent = {"sent": self._sent, "next": self._next, "validations": self._validations}
+        drawn = {"is_drawn": self._plane is not None, "accuracy": self._accuracy, **sent}
         return {"points": self._points(), **drawn, "gif": self.gif.state()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -149,6 +159,7 @@ class DecisionRegions(Callback):
         self._missing -= len(state_dict["points"][0])
         self._plane = Plane(state_dict["points"][0]) if state_dict["is_drawn"] else None
         self._accuracy = state_dict["accuracy"]
+        self._sent, self._next, self._validations = (state_dict[name] for name in ("sent", "next", "validations"))
         self.gif.restore(state_dict["gif"])
 
     def _draw(self, trainer: Trainer, module: LightningModule) -> np.ndarray:

@@ -3,7 +3,6 @@
 import math
 import time
 from collections.abc import Mapping
-from statistics import fmean
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
@@ -128,10 +127,10 @@ class MonitoredTraining:
         self.losses.read_now(self.step)
         metrics, seen = self.trainer.callback_metrics, self.losses.since_validation
         name = next((name for name in VALIDATION_LOSSES if name in metrics), None)
-        if name is not None and seen:
-            found = self.state.diagnosis.see_validation(self.trainer.global_step, fmean(seen), metrics[name].item())
+        if name is not None and seen.count:
+            found = self.state.diagnosis.see_validation(self.trainer.global_step, seen.value(), metrics[name].item())
             self._say(found)
-        self.losses.since_validation = []
+        seen.clear()
         if self.picture.is_due():
             self.picture.draw()
 
@@ -140,9 +139,9 @@ class MonitoredTraining:
         self.losses.read_now(self.step)
         if not self._looks_ahead:
             self._look_for_divergence()
-        if self.losses.since_epoch:
-            self.state.diagnosis.see_epoch(fmean(self.losses.since_epoch))
-        self.losses.since_epoch = []
+        if self.losses.since_epoch.count:
+            self.state.diagnosis.see_epoch(self.losses.since_epoch.value())
+        self.losses.since_epoch.clear()
 
     def seconds(self) -> float:
         """Since training began; 0 once it has ended, and is counted."""

@@ -2,12 +2,12 @@
 
 import errno
 import logging
-import shlex
 import sys
 from pathlib import Path
 
 from lit_dl import records
 from lit_dl.console import relative, say, say_error
+from lit_dl.shell import quote
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no room on the disk, in the quota, or for so long a file
 BOARD = "TensorBoard's curves"
@@ -88,7 +88,7 @@ def why_not_written(error: OSError, folder: Path) -> str:
         return what
     again = "start again"
     if records.last_checkpoint(folder).is_file():
-        again = f"go on: python -m lit_dl.train resume={shlex.quote(relative(folder))}"
+        again = f"go on: python -m lit_dl.train resume={quote(relative(folder))}"
     return f"{what}\nMake room, then {again}"
 
 

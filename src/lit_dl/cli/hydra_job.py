@@ -91,7 +91,8 @@ class HydraJob:
     def _do(self, request: RunRequest) -> int:
         try:
             with records.alone_in(request.folder):
-                records.remove_parts(request.folder)
+                if records.is_first():
+                    records.remove_parts(request.folder)
                 code = self._try(request)
         except CommandError as error:  # another process is at work there
             return say_why(error, str(error), WRONG_COMMAND)

@@ -1,6 +1,7 @@
 """The losses of a training's steps, left on the device until they are read."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from torch import Tensor
@@ -8,7 +9,49 @@ from torch import Tensor
 from lit_dl.diagnostics.history import History
 from lit_dl.diagnostics.transfer import Handle, Transfer
 
-KEPT = ("since_observation", "since_validation", "since_epoch")
+MOST_KEPT = 1024  # numbers, before they are folded
+
+
+class Mean:
+    """The mean of any number of losses, the same as ``statistics.fmean`` of all of them, in bounded memory."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._kept: list[float] = []  # whose sum is that of all losses, exactly
+
+    def add(self, losses: Iterable[float]) -> None:
+        """Take in further losses."""
+        before = len(self._kept)
+        self._kept += losses
+        self.count += len(self._kept) - before
+        if len(self._kept) > MOST_KEPT:
+            self._kept = _folded(self._kept)
+
+    def value(self) -> float:
+        """The mean; there must be a loss."""
+        return math.fsum(self._kept) / self.count
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self.count, self._kept = 0, []
+
+    def state(self) -> tuple[int, list[float]]:
+        """Primitives, from which ``load`` goes on."""
+        return self.count, list(self._kept)
+
+    def load(self, state: tuple[int, list[float]]) -> None:
+        """Go on from what ``state`` gave."""
+        self.count, self._kept = state[0], list(state[1])
+
+
+def _folded(values: list[float]) -> list[float]:
+    """A few numbers of the same sum, exactly: the rounded sum, then what rounding left out, and so on."""
+    parts: list[float] = []
+    while (left := math.fsum([*values, *(-part for part in parts)])) != 0:
+        if not math.isfinite(left):
+            return [left]
+        parts.append(left)
+    return parts
 
 
 class LossBuffer:
@@ -24,8 +67,7 @@ class LossBuffer:
         self._unread: list[Tensor | float] = []  # of the steps since losses were read; on a device, ()
         self._sent: Handle | None = None  # those of the unread that are on a device, while a transfer has them
         self.since_observation: list[float] = []
-        self.since_validation: list[float] = []
-        self.since_epoch: list[float] = []
+        self.since_validation, self.since_epoch = Mean(), Mean()
 
     def add(self, loss: Tensor | float) -> None:
         """Add the loss of a batch, on the device (), to that of the coming step."""
@@ -52,17 +94,20 @@ class LossBuffer:
         losses = [next(brought) if isinstance(loss, Tensor) else loss for loss in self._unread]
         self._unread, self._sent = [], None
         self._history.add_losses(step - len(losses) + 1, losses)
-        for kept in (self.since_observation, self.since_validation, self.since_epoch):
-            kept += losses
+        self.since_observation += losses
+        self.since_validation.add(losses)
+        self.since_epoch.add(losses)
 
     def state(self) -> dict[str, Any]:
         """Primitives, from which ``load`` goes on; to be asked for when all losses were read."""
-        return {name: list(getattr(self, name)) for name in KEPT}
+        means = {"validation": self.since_validation.state(), "epoch": self.since_epoch.state()}
+        return {"observation": list(self.since_observation), **means}
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Go on from what ``state`` gave."""
-        for name in KEPT:
-            setattr(self, name, list(state[name]))
+        self.since_observation = list(state["observation"])
+        self.since_validation.load(state["validation"])
+        self.since_epoch.load(state["epoch"])
 
     def read_now(self, step: int) -> None:
         """Read them by a transfer of their own."""
