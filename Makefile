@@ -26,7 +26,7 @@ test-oldest:
 	$(PYTHON) -m venv .venv-oldest
 	grep -vE '^(lightning|pytorch-lightning|fsspec|packaging)==' constraints.txt > .venv-oldest/constraints.txt
 	.venv-oldest/bin/python -m pip install -q -c .venv-oldest/constraints.txt lightning==$(OLDEST) pytest -e .
-	.venv-oldest/bin/python -m pytest tests/test_lightning_seams.py tests/tasks tests/callbacks $(ARGS)
+	.venv-oldest/bin/python -m pytest tests/test_lightning_seams.py tests/test_tensorboard_seams.py tests/tasks tests/callbacks $(ARGS)
 
 # The same as test, and says which lines no test has run.
 coverage: .venv/installed-dev

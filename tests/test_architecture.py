@@ -15,7 +15,7 @@ SOURCE = Path(lit_dl.__file__).parent
 ROOT = Path(__file__).parents[1]
 MODULES = modules_of(SOURCE)
 
-GROUND = {"errors", "overrides", "metrics", "layers", "lightning_seams", "devices", "shell"}
+GROUND = {"errors", "overrides", "metrics", "layers", "lightning_seams", "tensorboard_seams", "devices", "shell"}
 
 # Which rooms each may import from, beside the ground floor. A command is a file of its own.
 MAY_IMPORT = {

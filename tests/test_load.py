@@ -26,7 +26,7 @@ LAYERS = [f"{number:02}_linear" for number in range(10)]
 
 def megabytes() -> float:
     """Of this process, in memory."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 

@@ -8,7 +8,7 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from PIL import Image
 
-from lit_dl.lightning_seams import write_image, write_scalars
+from lit_dl.tensorboard_seams import write_image, write_scalars
 
 PICTURES = 100  # of one kind that are sent before they are sent half as often
 

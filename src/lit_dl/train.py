@@ -147,7 +147,7 @@ def give_up(request: RunRequest, run: Run | None, record: records.RunRecord, err
 
 def _boards_may_fail(request: RunRequest) -> AbstractContextManager[None]:
     """TensorBoard's curves are no reason to lose a training."""
-    from lit_dl.lightning_seams import boards_may_fail
+    from lit_dl.tensorboard_seams import boards_may_fail
 
     return boards_may_fail(lambda error: lost.note(BOARD, error, request.folder))
 

@@ -73,7 +73,8 @@ class BestAndLast(ModelCheckpoint):
         best = str(Path(str(self.dirpath)) / f"{records.BEST}.ckpt")
         scores = list(state_dict["best_k_models"].values())[:1]
         own: dict[str, Any] = dict.fromkeys(("best_model_path", "kth_best_model_path"), best if scores else "")
-        own |= {"last_model_path": "", "dirpath": self.dirpath, "best_k_models": {best: score for score in scores}}
+        models = dict(zip([best], scores, strict=False))  # of none, or of one
+        own |= {"last_model_path": "", "dirpath": self.dirpath, "best_k_models": models}
         super().load_state_dict({**state_dict, **own})
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -72,7 +72,7 @@ class Continuation(Callback):
 
     def withdraw(self) -> None:
         """Leave the event files as they were."""
-        new = [path for path in self.folder.glob(EVENT_FILES) if path not in self._earlier]
-        for path in (*new, self.folder / "hparams.yaml"):  # the logger's own, which a run that ends removes
-            with suppress(OSError):
-                path.unlink()
+        for path in self.folder.glob(EVENT_FILES):
+            if path not in self._earlier:
+                with suppress(OSError):
+                    path.unlink()

@@ -128,4 +128,3 @@ def _log_settings(request: RunRequest, run: Run, record: records.RunRecord) -> N
     for board in boards(run.trainer):
         board.log_hyperparams(hyperparameters(request), {f"hp/{name}": value for name, value in record.metrics.items()})
         board.finalize("success")
-    (request.folder / "hparams.yaml").unlink(missing_ok=True)  # the logger's own, less than what .hydra has

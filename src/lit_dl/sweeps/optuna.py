@@ -13,6 +13,7 @@ from lit_dl.console import relative, say
 from lit_dl.errors import CommandError, how_to_install, wrong_count
 from lit_dl.metrics import NAMES, is_better_larger
 from lit_dl.overrides import without
+from lit_dl.shell import quote
 from lit_dl.sweeps.grid import PLUGINS, JobSweeper, check_jobs, job_name, parse
 from lit_dl.sweeps.runner import FINISHED, SweepRunner
 
