@@ -39,6 +39,7 @@ def epochs_kept(
     folder: Path, module: Scripted, monitor: str = "val/loss", mode: str = "min", ckpt_path: Path | None = None
 ) -> dict[str, float]:
     """Of which epoch the checkpoints are, by name."""
+    folder.mkdir(exist_ok=True)
     loader = DataLoader([torch.zeros(1)], batch_size=None)
     trainer = Trainer(
         accelerator="cpu", max_epochs=len(module.losses), logger=False, callbacks=[BestAndLast(folder, monitor, mode)],

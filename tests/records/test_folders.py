@@ -64,7 +64,7 @@ def test_a_run_is_resumed_with_what_it_was_started_with(tmp_path):
     with pytest.raises(ValueError, match="first epoch was not finished"):
         records.overrides_to_resume(folder)
     (folder / "checkpoints").mkdir()
-    records.last_checkpoint(folder).touch()
+    records.write_checkpoint(records.last_checkpoint(folder), b"whole")
     assert records.overrides_to_resume(folder) == ["seed=1", "model.hidden=[8]"]
     with pytest.raises(ValueError, match="no run folder"):
         records.overrides_to_resume(tmp_path)

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from PIL import Image, ImageSequence
 
 from lit_dl.records import replacing
@@ -61,6 +60,8 @@ class Gif:
 
     def state(self) -> dict[str, Any]:
         """Tensors and primitives, from which ``restore`` goes on."""
+        import torch  # here, as reports draw too, and need none
+
         frames = [(torch.frombuffer(bytearray(frame.packed), dtype=torch.uint8), frame.shape) for frame in self.frames]
         return {"frames": frames, "every": self._every, "seen": self._seen}
 
