@@ -41,6 +41,6 @@ def _git_commit() -> str | None:
         return None
     command = ["git", "-C", str(root), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
     try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout.strip()
+        return subprocess.run(command, capture_output=True, timeout=5, check=True).stdout.decode().strip()
     except (OSError, subprocess.SubprocessError):
         return None
