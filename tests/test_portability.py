@@ -5,10 +5,11 @@ import re
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 
 import pytest
 from benchmarks.house import modules_of
+from tests.windows import is_refused
 
 import lit_dl
 
@@ -107,7 +108,7 @@ def test_every_file_of_the_repository_has_a_name_that_any_file_system_takes():
         pytest.skip("this is no clone")
     names = listed.stdout.split("\n")[:-1]
     assert not [name for name, count in Counter(name.casefold() for name in names).items() if count > 1]
-    assert not [name for name in names if set(name) & set('<>:"|?*\\') or PureWindowsPath(name).is_reserved()]
+    assert not [name for name in names if any(map(is_refused, name.split("/")))]
 
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "conf").rglob("*.yaml")]

@@ -9,6 +9,7 @@ import pytest
 
 OPEN = Path("/proc/self/fd")
 HOME = PureWindowsPath(r"C:\Users\Rosalind Franklin\Documents\lit_dl")
+DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in ("COM", "LPT") for number in range(10))}
 MOST = 259  # characters of a path, less the zero at its end
 
 
@@ -55,6 +56,11 @@ def _check_writable(number: int) -> None:
         raise OSError(errno.EBADF, "Bad file descriptor")
 
 
+def is_refused(name: str) -> bool:
+    """Whether Windows takes no file of that name: it names a device, or has or ends in what no name may."""
+    return name.partition(".")[0].strip().upper() in DEVICES or bool(re.search(r'[<>:"|?*\\\x00-\x1f]|[. ]$', name))
+
+
 def refused_names(folder: Path) -> list[str]:
     """What is under ``folder`` that Windows would not take there, if the folder were a student's clone of lit_dl."""
     paths = [path.relative_to(folder) for path in folder.rglob("*")]
@@ -62,8 +68,5 @@ def refused_names(folder: Path) -> list[str]:
     return [
         str(path)
         for path, name in zip(paths, folded, strict=True)
-        if folded.count(name) > 1
-        or len(str(HOME / path)) > MOST
-        or PureWindowsPath(path.name).is_reserved()
-        or re.search(r'[<>:"|?*\\\x00-\x1f]|[. ]$', path.name)
+        if folded.count(name) > 1 or len(str(HOME / path)) > MOST or is_refused(path.name)
     ]

@@ -35,3 +35,16 @@ def test_a_sweep_over_long_values_leaves_names_that_windows_takes(windows):
     assert sweep.code == 0
     assert len(list(Path().rglob(records.METRICS_FILE))) == 2
     assert not refused_names(Path())
+
+
+@pytest.mark.parametrize("name", ["a:b", "what?", "end.", "end ", "nul", "com1.txt", "x" * 250])
+def test_a_name_that_windows_refuses_would_be_seen(tmp_path, name):
+    (tmp_path / name).touch()
+    (tmp_path / "0_optimizer=adam").touch()
+    assert refused_names(tmp_path) == [name]
+
+
+def test_names_that_differ_by_case_alone_would_be_seen(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "Run").mkdir(exist_ok=True)
+    assert sorted(refused_names(tmp_path)) in (["Run", "run"], [])  # none on a file system that makes them one
