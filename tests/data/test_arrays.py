@@ -313,6 +313,10 @@ def test_a_missing_file_is_a_failure_and_wrong_arrays_are_a_wrong_command(comman
         result = command(*overrides)
         assert (result.code, result.err.count("none.npz is no file")) == (1, 1)
         assert "Traceback" not in result.err
+    zipped(tmp_path, x=headed("<f8", "(20, 25000000000)"), y=npy(Y))
+    result = command("data=arrays", "data.path=my.npz")
+    assert (result.code, result.err.count("x is damaged")) == (1, 1)
+    assert "Traceback" not in result.err
     saved(tmp_path, x=X, y=Y + 1)
     for overrides in (["data=arrays", "data.path=my.npz"], ["data=kfold", base, "data.base.path=my.npz"]):
         result = command(*overrides)

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import threading
+import tracemalloc
 
 import pytest
 from tests.data.mirrors import DEAD, GZIPPED, PLAIN, SmallFashion, SmallMNIST, idx, serving
@@ -205,8 +206,8 @@ def test_a_file_far_too_long_is_named_and_not_read(tmp_path, kind, suffix):
         (folder / name).write_bytes(content)
     (folder / f"{FILE_NAMES[1]}.gz").unlink()
     with (folder / f"{FILE_NAMES[1]}{suffix}").open("wb") as file:
-        file.truncate(10**12)  # a hole, which takes no room on the disk and an hour to read
-    with pytest.raises(OSError, match=r"is damaged: it has 1,000,000,000,000 bytes, at most 1,092 are right"):
+        file.truncate(10**9)  # a hole, which takes no room on most disks
+    with pytest.raises(OSError, match=r"is damaged: it has 1,000,000,000 bytes, at most 1,092 are right"):
         kind(tmp_path, mirrors=[DEAD]).prepare_data()
 
 
@@ -214,7 +215,7 @@ UNPACKABLE = {
     "junk": b"\x1f\x8b\x08" + bytes(range(256)),
     "cut short": GZIPPED[f"{FILE_NAMES[0]}.gz"][:1000],
     "a length that lies": GZIPPED[f"{FILE_NAMES[0]}.gz"][:-4] + b"\xff\xff\xff\x7f",
-    "a gigabyte of zeros": gzip.compress(PLAIN[FILE_NAMES[0]] + bytes(10**8)) * 10,
+    "40 MB of zeros": gzip.compress(PLAIN[FILE_NAMES[0]][:16] + bytes(4 * 10**7)),
     "no gzip": b"<html>",
     "another shape": gzip.compress(idx((60, 28, 27), bytes(60 * 28 * 27))),
     "no images": gzip.compress(b"text"),
@@ -228,9 +229,12 @@ def test_what_has_its_checksum_but_is_no_such_file_is_one_message_and_is_not_unp
         (raw(tmp_path) / name).write_bytes(each)
     data = SmallMNIST(tmp_path, mirrors=[DEAD])
     data.gz_md5 = tuple(hashlib.md5(each).hexdigest() for each in files.values())
-    with pytest.raises(OSError, match=rf"{FILE_NAMES[0]}\.gz (cannot be read|is damaged): .*") as caught:
+    tracemalloc.start()
+    with pytest.raises(OSError, match=rf"{FILE_NAMES[0]}\.gz cannot be read: .* Put a good copy in its place"):
         data.load_pool()
-    assert "Put good copies" in str(caught.value) or "Put a good copy in its place" in str(caught.value)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2 * 10**6
 
 
 def test_a_folder_in_the_place_of_a_file_is_one_message(tmp_path, mirror):
