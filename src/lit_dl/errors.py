@@ -33,6 +33,13 @@ def how_to_install(extra: str) -> str:
     return f'In the folder of lit_dl\'s source: pip install -c constraints.txt -e ".[{extra}]"'
 
 
+def one_line(text: object, most: int = 200) -> str:
+    """What a server or a file says of itself, for a message: in one line, without control characters, and cut short."""
+    printable = "".join(letter if letter.isprintable() else " " for letter in str(text))
+    line = " ".join(printable.split())
+    return line if len(line) <= most else f"{line[:most]}..."
+
+
 def is_number(value: object) -> TypeGuard[float]:
     """Whether ``value`` is a finite number (True and False are none)."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -259,6 +259,19 @@ def test_a_folder_and_a_file_that_may_not_be_read_are_named(unprivileged):
         Arrays(unprivileged / "my.npz")
 
 
+def test_what_a_file_says_of_itself_is_told_in_one_short_line_without_control_characters(tmp_path):
+    for members in (
+        {"\x1b[31mx\n": npy(X), "y" * 9000: npy(Y)},
+        {"x": npy(np.zeros(20, dtype=[("a" * 9000, "f8")])), "y": npy(Y)},
+        {"x": npy(X)[:20] + b"\x1b[31m" * 1000, "y": npy(Y)},
+        {"x": headed("<f8", f"({'2,' * 4000})"), "y": npy(Y)},
+    ):
+        with pytest.raises((ValueError, OSError)) as caught:
+            Arrays(zipped(tmp_path, **members))
+        assert str(caught.value).isprintable()
+        assert len(str(caught.value)) < 1000
+
+
 def test_no_path_and_no_file_say_how_to_make_one(tmp_path):
     with pytest.raises(ValueError, match="path is 5; it must be the name of a file"):
         Arrays(5)

@@ -159,7 +159,7 @@ FAULTS = {
     "404": (refuse("404 Not Found"), "HTTP Error 404: Not Found"),
     "403": (refuse("403 Forbidden"), "HTTP Error 403: Forbidden"),
     "500": (refuse("500 Oops"), "HTTP Error 500: Oops"),
-    "a terminal's commands": (refuse("500 \x1b[31mred\x07" + "x" * 9000), r"HTTP Error 500: \[31mred x{100,199}"),
+    "a terminal's commands": (refuse("500 \x1b[31mred\x07" + "x" * 9000), r"HTTP Error 500: \[31mred x{100,190}\.\.\."),
 }
 
 

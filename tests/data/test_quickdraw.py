@@ -115,15 +115,18 @@ def test_an_archive_a_longer_file_and_one_that_claims_4_tb_are_named(folder):
         assert "dog.npy is damaged" in str(caught.value)
 
 
-@pytest.mark.skipif(os.name != "posix", reason="links need a privilege there")
-def test_a_folder_or_a_link_to_nowhere_in_the_place_of_a_file_is_named(folder):
-    (folder / "eel.npy").mkdir()
-    with pytest.raises(OSError, match=r"eel\.npy"):
-        QuickDraw(folder, per_class=10).setup()
-    (folder / "eel.npy").rmdir()
-    (folder / "eel.npy").symlink_to(folder / "nowhere")
-    with pytest.raises(OSError, match=r"eel\.npy"):
-        QuickDraw(folder, per_class=10).setup()
+@pytest.mark.skipif(os.name != "posix", reason="links need a privilege there, and pipes are no files")
+def test_a_folder_a_link_to_nowhere_and_a_pipe_in_the_place_of_a_file_are_named(folder):
+    eel = folder / "eel.npy"
+    for make, remove in (
+        (eel.mkdir, eel.rmdir),
+        (lambda: eel.symlink_to(folder / "nowhere"), eel.unlink),
+        (lambda: os.mkfifo(eel), eel.unlink),  # to open a pipe would wait for ever
+    ):
+        make()
+        with pytest.raises(FileNotFoundError, match=r"eel\.npy is no file; put the bitmaps"):
+            QuickDraw(folder, per_class=10).setup()
+        remove()
 
 
 def test_a_class_that_is_there_twice_and_too_many_are_named(folder, monkeypatch):

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lit_dl.data.base import InMemoryData, Samples, check_classes, check_path, hold_out
 from lit_dl.data.npy import Header, memory, read_header
-from lit_dl.errors import check_fraction
+from lit_dl.errors import check_fraction, one_line
 
 EXAMPLE = "np.savez('my.npz', x=x, y=y)"
 NUMBERING = (
@@ -87,7 +87,7 @@ def _read(file: Path) -> dict[str, np.ndarray]:
         members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
         names = [name for name in ("x", "y", "x_test", "y_test") if name in members]
         if not {"x", "y"} <= set(names):
-            raise ValueError(f"{file} has {', '.join(members) or 'nothing'}, but needs x and y: {EXAMPLE}")
+            raise ValueError(f"{file} has {one_line(', '.join(members)) or 'nothing'}, but needs x and y: {EXAMPLE}")
         if len(names) == 3:
             raise ValueError(f"{file} has {names[-1]} alone; a test set is x_test and y_test")
         return {name: _array(file, archive, members[name], name) for name in names}
@@ -101,7 +101,7 @@ def _damage_told(what: str) -> Iterator[None]:
     except MemoryError as error:
         raise OSError(f"{what} is more than the memory of this machine holds; take fewer samples") from error
     except Exception as error:
-        why = str(error) or type(error).__name__
+        why = one_line(error, most=500) or type(error).__name__
         raise OSError(f"{what} is damaged, or was not written to its end ({why}). Make it anew by {EXAMPLE}") from error
 
 
@@ -121,7 +121,7 @@ def _check_header(file: Path, name: str, header: Header) -> None:
             f"{name} = np.array({name}.tolist(), dtype=float)"
         )
     if header.dtype.kind not in "fiub":
-        raise ValueError(f"{file}: {name} is of type {header.dtype}; it must be numbers, or true and false")
+        raise ValueError(f"{file}: {name} is of type {one_line(header.dtype)}; it must be numbers, or true and false")
     if header.entries == 0:
         raise ValueError(f"{file}: {name} is empty, its shape is {header.shape}")
     needed = header.entries * (header.dtype.itemsize + 4)  # as it is in the file, and as float32

@@ -7,6 +7,8 @@ from typing import IO, NamedTuple
 
 import numpy as np
 
+from lit_dl.errors import one_line
+
 READERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
@@ -27,7 +29,7 @@ class Header(NamedTuple):
         return math.prod(self.shape)
 
     def __str__(self) -> str:
-        return f"shape {self.shape} and type {self.dtype}"
+        return f"shape {one_line(self.shape)} and type {one_line(self.dtype)}"
 
 
 def read_header(stream: IO[bytes], held: int) -> Header:
@@ -46,7 +48,7 @@ def read_header(stream: IO[bytes], held: int) -> Header:
     except KeyError as error:
         raise ValueError(f"its version {error} is none of {', '.join(map(str, READERS))}") from error
     except Exception as error:  # numpy parses it as Python: a stranger's text can raise a dozen kinds of errors
-        raise ValueError(f"its header cannot be read: {str(error) or type(error).__name__}") from error
+        raise ValueError(f"its header cannot be read: {one_line(error) or type(error).__name__}") from error
     header = Header(tuple(map(int, shape)), dtype, stream.tell())
     if min(shape, default=0) < 0:
         raise ValueError(f"its header claims {header}")

@@ -110,6 +110,8 @@ def _files(folder: Path) -> list[Path]:
 
 def _bitmaps(file: Path) -> np.ndarray:
     """(n, 784) uint8, mapped."""
+    if not file.is_file():
+        raise FileNotFoundError(f"{file} is no file; put the bitmaps of a class there, or remove it")
     try:
         with file.open("rb") as stream:
             read_header(stream, file.stat().st_size)

@@ -21,9 +21,10 @@ from urllib.request import (
     UnknownHandler,
 )
 
+from lit_dl.errors import one_line
+
 CHUNK = 1 << 16  # bytes read at a time
 LEAST = 1 << 14  # bytes that have to come in Limits.stall; in 15 s that is 1 kB/s, below which nobody waits for a file
-LONGEST_REASON = 200  # characters of what a server says of itself
 
 
 class Limits(NamedTuple):
@@ -143,9 +144,8 @@ def ask(url: str, seconds: float) -> str:
 
 
 def reason(error: Exception) -> str:
-    """What went wrong, in one line without control characters, since a server may word it."""
+    """What went wrong, in one line, since a server may word it."""
     text = str(error.reason) if isinstance(error, URLError) and not isinstance(error, HTTPError) else str(error)
     if isinstance(error, HTTPError):
         error.close()
-    line = "".join(letter if letter.isprintable() else " " for letter in text or type(error).__name__)
-    return " ".join(line.split())[:LONGEST_REASON]
+    return one_line(text or type(error).__name__)
