@@ -35,7 +35,7 @@ def rates(tmp_path):
 def means(axes, colour) -> dict[float, float]:
     """The large dots of a colour, place to height."""
     dots = [line for line in axes.lines if line.get_marker() == "o" and same_color(line.get_color(), colour)]
-    return {line.get_xdata()[0]: line.get_ydata()[0] for line in dots if len(line.get_xdata())}
+    return {x: y for line in dots for x, y in zip(line.get_xdata(), line.get_ydata(), strict=True)}
 
 
 def test_chart_and_table_tell_the_same_gap_between_training_and_validation(rates):

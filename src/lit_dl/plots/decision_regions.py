@@ -66,9 +66,10 @@ def decision_regions(
     handles, names = axes.get_legend_handles_labels()
     shown = names[:MOST_IN_LEGEND]
     few = "" if len(shown) == classes else f" (the first {len(shown)} of {classes})"
-    columns = math.ceil(len(shown) / 20)
-    place = "outside right upper"
-    figure.legend(handles[: len(shown)], shown, loc=place, title=f"class{few}", markerscale=2, ncols=columns)
+    figure.legend(
+        handles[: len(shown)], shown, loc="outside right upper", title=f"class{few}", markerscale=2,
+        ncols=math.ceil(len(shown) / 20),
+    )  # fmt: skip
     return figure
 
 

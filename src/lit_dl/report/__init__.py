@@ -11,9 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from lit_dl.console import STATUS_COLOURS, console, relative
+from lit_dl.records import shortened, visible
 from lit_dl.report.runs import find
 from lit_dl.report.settings import Comparison, command_of, compare, rows_of
-from lit_dl.report.words import shortened
 
 SHOWN = 30  # settings on the console, best first; the files have all
 FILES = ("report.html", "report.md", "report.csv")
@@ -34,9 +34,9 @@ def report(folders: Sequence[Path], metric: str, accuracy: float, to: Path | Non
     """
     comparison = compare(find(folders), metric, accuracy)
     for line in comparison.skipped:
-        console.print(Text(f"skipped: {line}", style="yellow"), soft_wrap=True)
+        console.print(Text(visible(f"skipped: {line}"), style="yellow"), soft_wrap=True)
     if not comparison.jobs:
-        raise ValueError(f"no runs in {', '.join(map(str, folders))}")
+        raise ValueError(visible(f"no runs in {', '.join(map(str, folders))}"))
     pictures: list[Path] = []
     if to is not None:
         from lit_dl.report.pages import write_pages
@@ -55,16 +55,16 @@ def _print(comparison: Comparison, to: Path | None, pictures: Sequence[Path]) ->
         terminal.print("", table, sep="\n")
     console.print("" if len(rows) <= SHOWN else f"and {len(rows) - SHOWN} more in the report\n")
     if comparison.repeated and any(len(setting.good) > 1 for setting in comparison.settings):
-        over = " and ".join(comparison.repeated)
-        ranked = f"; best by {comparison.metric}" if comparison.metric in comparison.metrics else ""
+        over = visible(" and ".join(comparison.repeated))
+        ranked = f"; best by {visible(comparison.metric)}" if comparison.metric in comparison.metrics else ""
         console.print(Text(f"mean ± standard deviation over {over}{ranked}", style="dim"))
     if (best := comparison.best) is not None:
-        console.print(Text(f"repeat the best   {command_of(best)}"), soft_wrap=True)
+        console.print(Text(f"repeat the best   {visible(command_of(best))}"), soft_wrap=True)
     if to is not None:
         page = relative((to / FILES[0]).absolute())
-        console.print(Text(f"report            {page} (also .md and .csv)"), soft_wrap=True)
+        console.print(Text(f"report            {visible(page)} (also .md and .csv)"), soft_wrap=True)
     for picture in pictures:
-        console.print(Text(f"picture           {relative(picture.absolute())}"), soft_wrap=True)
+        console.print(Text(f"picture           {visible(relative(picture.absolute()))}"), soft_wrap=True)
 
 
 def _tables(comparison: Comparison, head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[Table]:
@@ -98,7 +98,7 @@ def _width(table: Table) -> int:
 def _table(comparison: Comparison, head: Sequence[str], rows: Sequence[Sequence[str]], columns: Sequence[int]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for number in columns:
-        table.add_column(shortened(head[number]), no_wrap=True)
+        table.add_column(Text(shortened(visible(head[number]))), no_wrap=True)
     for setting, row in list(zip(comparison.settings, rows, strict=True))[:SHOWN]:
         worst = next((job.status for job in setting.jobs if not job.is_good), setting.jobs[0].status)
         colours = {len(head) - 1: STATUS_COLOURS.get(worst, "yellow")}
@@ -108,4 +108,5 @@ def _table(comparison: Comparison, head: Sequence[str], rows: Sequence[Sequence[
 
 def _cell(name: str, text: str) -> str:
     """A line for each finding and status; other values in no more than a part of a line."""
+    text = visible(text)
     return text.replace("), ", ")\n").replace(", ", "\n") if name in ("diagnosis", "status") else shortened(text)

@@ -1,6 +1,7 @@
 """Compare runs: ``python -m lit_dl.report FOLDER... [--metric NAME] [--accuracy A] [--to FOLDER]``."""
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -56,8 +57,8 @@ def _sweep(folders: Sequence[Path]) -> records.SweepRecord | None:
 
 def _place(folders: Sequence[Path]) -> Path:
     """One folder's report lies in it, unless it is a single run; that of several beside the other runs."""
-    is_run = (folders[0] / records.METRICS_FILE).exists() or (folders[0] / records.HYDRA_FOLDER).exists()
-    if len(folders) == 1 and folders[0].is_dir() and not is_run:
+    is_run = any(os.path.lexists(folders[0] / name) for name in (records.METRICS_FILE, records.HYDRA_FOLDER))
+    if len(folders) == 1 and os.path.isdir(folders[0]) and not is_run:  # noqa: PTH112  # Path's may raise
         return folders[0]
     return Path("outputs") / "report" / time.strftime("%Y-%m-%d_%H-%M-%S")
 

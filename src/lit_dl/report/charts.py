@@ -2,6 +2,7 @@
 
 import io
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,22 +11,25 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from lit_dl.metrics import TITLES, usual_metric
 from lit_dl.plots.heat_map import colour_scale, heat_map
-from lit_dl.report.runs import ReportedRun, Value
-from lit_dl.report.settings import Comparison, Setting, mean_of
+from lit_dl.plots.labels import as_label
+from lit_dl.records import shortened, visible
+from lit_dl.report.by_factor import GREY, MOST_DRAWN, RED, by_factor
+from lit_dl.report.runs import ReportedRun
+from lit_dl.report.settings import Comparison, Setting
 from lit_dl.report.trajectories import trajectory_figures
-from lit_dl.report.words import label_of, shortened, text_of
+from lit_dl.report.words import label_of
 
 STYLE: dict[Any, Any] = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "lit_dl"}
 MOST_COLOURS = 10  # settings that can be told apart; the others are grey
 MOST_CURVE_POINTS = 150  # of a curve; a chart shows no more
-MOST_FACTORS = 6
+MOST_CURVES = 200  # jobs whose curves are drawn; more hide each other
 MOST_FLOWS = 12  # gradient flows side by side
 PART_TITLES = {"train": "training", "val": "validation"}
-GREY, RED = "#b8b8b8", "#c62828"
 
 
 def charts(comparison: Comparison) -> dict[str, str]:
@@ -41,47 +45,19 @@ def charts(comparison: Comparison) -> dict[str, str]:
 
 
 def learning_curves(comparison: Comparison) -> Figure | None:
-    """Training loss and accuracy (or what ranks) of each job by epoch, on common axes; a cross where a job diverged."""
-    if not any(job.curves.points for job in comparison.jobs):
+    """Training loss and accuracy (or what ranks) of jobs by epoch, on common axes; a cross where one diverged."""
+    ranked = [(number, job) for number, setting in enumerate(comparison.settings) for job in setting.jobs]
+    shown = [(number, job) for number, job in ranked if job.curves.points][:MOST_CURVES]
+    if not shown:
         return None
     figure = Figure(figsize=(11, 4.2), layout="constrained")
-    shown = list(dict.fromkeys(["train/loss", usual_metric("val/acc", comparison.metrics)]))
-    panels = figure.subplots(1, len(shown), squeeze=False)[0]
-    for axes, metric in zip(panels, shown, strict=True):
-        for setting, colour in reversed(list(zip(comparison.settings, _colours(comparison.settings), strict=True))):
-            for number, job in enumerate(setting.jobs):
-                _curve(axes, job, metric, colour, label_of(setting.values) if number == 0 else None)
-        _limits(axes, comparison.jobs, metric)
-        for job in comparison.jobs:
-            _cross(axes, job, metric)
-        axes.set_xlabel("epoch")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        part, _, name = metric.partition("/")
-        axes.set_title(f"{PART_TITLES[part]} {TITLES[name]}")
-        axes.grid(alpha=0.25)
+    metrics = list(dict.fromkeys(["train/loss", usual_metric("val/acc", comparison.metrics)]))
+    panels = figure.subplots(1, len(metrics), squeeze=False)[0]
+    for axes, metric in zip(panels, metrics, strict=True):
+        _draw_curves(axes, shown, metric)
     if comparison.compared:
-        handles, labels = panels[0].get_legend_handles_labels()
-        first = slice(len(handles) - 1, None if len(handles) <= MOST_COLOURS else len(handles) - 1 - MOST_COLOURS, -1)
-        figure.legend(handles[first], labels[first], loc="outside right upper", frameon=False, title="best first")
-    return figure
-
-
-def by_factor(comparison: Comparison) -> Figure | None:
-    """The final metric against each factor: a point a job, mean and standard deviation of each value, over all else.
-
-    The same metric of the training part stands beside it in grey, so that the gap between them shows.
-    """
-    names = comparison.compared[:MOST_FACTORS] or comparison.repeated
-    if not names:
-        return None
-    columns = min(len(names), 3)
-    rows = math.ceil(len(names) / columns)
-    figure = Figure(figsize=(max(5.5, 3.7 * columns), 3.6 * rows), layout="constrained")
-    panels = figure.subplots(rows, columns, squeeze=False).flatten()
-    for axes, name in zip(panels, names, strict=False):
-        _factor(axes, comparison, name)
-    for axes in panels[len(names) :]:
-        axes.axis("off")
+        _name_settings(figure, comparison.settings)
+    _say_how_many(figure, len(shown), sum(bool(job.curves.points) for job in comparison.jobs), "those that rank first")
     return figure
 
 
@@ -89,6 +65,7 @@ def gradient_flows(comparison: Comparison) -> Figure | None:
     """RMS gradient of each layer along the steps, of jobs side by side on one scale: all, or the first of settings."""
     few = len(comparison.jobs) <= MOST_FLOWS
     jobs = comparison.jobs if few else [setting.jobs[0] for setting in comparison.settings]
+    there = sum(bool(job.curves.log10_rms) for job in comparison.jobs)
     jobs = [job for job in jobs if job.curves.log10_rms][:MOST_FLOWS]
     if not jobs:
         return None
@@ -105,14 +82,38 @@ def gradient_flows(comparison: Comparison) -> Figure | None:
     for axes in panels.flatten()[len(jobs) :]:
         axes.axis("off")
     colour_scale(figure, panels[:, -1].tolist())
+    _say_how_many(figure, len(jobs), there, "the first of each of the settings that rank first")
     return figure
 
 
-def _curve(axes: Axes, job: ReportedRun, metric: str, colour: Any, label: str | None) -> None:
-    known = _points(job, metric)
-    x, y = zip(*_thinned(known), strict=True) if known else ((), ())
-    marker = "." if len(x) == 1 else None
-    axes.plot(x, y, color=colour, alpha=0.85, linewidth=1.3, marker=marker, label=label)
+def _draw_curves(axes: Axes, shown: Sequence[tuple[int, ReportedRun]], metric: str) -> None:
+    """A line for each job, in the colour of its setting's place; the best on top."""
+    for place, job in reversed(shown):
+        known = _points(job, metric)
+        x, y = zip(*_thinned(known), strict=True) if known else ((), ())
+        marker = "." if len(x) == 1 else None
+        axes.plot(x, y, color=_colour(place), alpha=0.85, linewidth=1.3, marker=marker)
+    jobs = [job for _, job in shown]
+    _limits(axes, jobs, metric)
+    for job in jobs:
+        _cross(axes, job, metric)
+    axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    part, _, name = metric.partition("/")
+    axes.set_title(f"{PART_TITLES[part]} {TITLES[name]}")
+    axes.grid(alpha=0.25)
+
+
+def _name_settings(figure: Figure, settings: Sequence[Setting]) -> None:
+    """The legend, of the settings that have a colour of their own."""
+    named = [as_label(label_of(setting.values), 48) for setting in settings[:MOST_COLOURS]]
+    lines = [Line2D([], [], color=_colour(place), linewidth=1.3) for place in range(len(named))]
+    figure.legend(lines, named, loc="outside right upper", frameon=False, title="best first")
+
+
+def _say_how_many(figure: Figure, shown: int, there: int, which: str) -> None:
+    if shown < there:
+        figure.suptitle(f"{shown:,} of {there:,} jobs: {which}", fontsize=9)
 
 
 def _cross(axes: Axes, job: ReportedRun, metric: str) -> None:
@@ -127,7 +128,7 @@ def _cross(axes: Axes, job: ReportedRun, metric: str) -> None:
 def _points(job: ReportedRun, metric: str) -> list[tuple[float, float]]:
     columns = job.curves.points
     pairs = zip(columns.get("epoch", []), columns.get(metric, []), strict=False)
-    return [(x, y) for x, y in pairs if x is not None and y is not None and math.isfinite(y)]
+    return [(x, y) for x, y in pairs if x is not None and y is not None and max(abs(x), abs(y)) < MOST_DRAWN]
 
 
 def _thinned(points: Sequence[tuple[float, float]]) -> Sequence[tuple[float, float]]:
@@ -138,7 +139,7 @@ def _thinned(points: Sequence[tuple[float, float]]) -> Sequence[tuple[float, flo
 def _limits(axes: Axes, jobs: Sequence[ReportedRun], metric: str) -> None:
     """Axes for the jobs that went well, so that a few losses of 1e30 do not press the others flat."""
     good = [job for job in jobs if job.is_good] or jobs
-    values = [v for job in good for v in job.curves.points.get(metric, []) if v is not None and math.isfinite(v)]
+    values = [value for job in good for _, value in _points(job, metric)]
     if not values:
         return
     low, high = min(values), max(values)
@@ -151,77 +152,20 @@ def _limits(axes: Axes, jobs: Sequence[ReportedRun], metric: str) -> None:
         axes.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
 
 
-def _factor(axes: Axes, comparison: Comparison, name: str) -> None:
-    values = comparison.factors[name]
-    kinds = _ordered(values)
-    numbers = _numbers(kinds)
-    wide = numbers is not None and _is_wide(numbers)
-    to_scale = numbers is not None and (not wide or min(numbers) > 0)
-    places = numbers if numbers is not None and to_scale else [float(place) for place in range(len(kinds))]
-    metric = comparison.metric
-    twin = metric.replace("val/", "train_eval/")  # evaluated like the validation part, so that the gap is honest
-    for shown, colour in ((twin, GREY), (metric, "tab:blue")):
-        if colour == GREY and (twin == metric or twin not in comparison.metrics):
-            continue
-        means = []
-        for kind, place in zip(kinds, places, strict=True):
-            jobs = [job for job, value in zip(comparison.jobs, values, strict=True) if value == kind]
-            finals = [job.metric(shown) for job in jobs if job.is_good]
-            if mean := mean_of(finals):
-                means.append((place, mean.mean))
-                dots = [value for value in finals if value is not None]
-                axes.plot([place] * len(dots), dots, ".", color=colour, alpha=0.5, markersize=5)
-                axes.errorbar(place, mean.mean, mean.std or 0.0, fmt="o", color=colour, capsize=4, markersize=5)
-            bad = sum(not job.is_good for job in jobs)
-            if bad and shown == metric:
-                text = f"{bad} of {len(jobs)} not finished well" if bad < len(jobs) else "none finished well"
-                note = axes.annotate(
-                    f"✕ {text}", (place, 0.02), xycoords=("data", "axes fraction"), rotation=90, fontsize=7,
-                    xytext=(6, 0), textcoords="offset points", color=RED, va="bottom",
-                )  # fmt: skip
-                note.set_in_layout(False)
-        if means and to_scale:
-            axes.plot(*zip(*means, strict=True), color=colour, linewidth=1, zorder=0)
-        axes.plot([], [], "o", color=colour, label=shown)
-    if to_scale and wide:
-        axes.set_xscale("log")
-    axes.set_xticks(places, [shortened(text_of(kind), 20) for kind in kinds], rotation=30 if len(kinds) > 4 else 0)
-    axes.minorticks_off()
-    axes.set_xlabel(name)
-    axes.grid(alpha=0.25, axis="y")
-    axes.legend(frameon=False, fontsize=8, loc="best")
-
-
-def _ordered(values: Sequence[Value]) -> list[Value]:
-    """Each value once, numbers by size, others as they came."""
-    kinds = list(dict.fromkeys(values))
-    numbers = _numbers(kinds)
-    return kinds if numbers is None else [kinds[place] for place in np.argsort(numbers)]
-
-
-def _numbers(kinds: Sequence[Value]) -> list[float] | None:
-    """The values as numbers; None if some are none."""
-    numbers = [float(kind) for kind in kinds if isinstance(kind, int | float) and not isinstance(kind, bool)]
-    return numbers if len(numbers) == len(kinds) else None
-
-
-def _is_wide(numbers: Sequence[float]) -> bool:
-    """Whether numbers are better seen by their orders of magnitude."""
-    sizes = [abs(number) for number in numbers if number != 0]
-    return bool(sizes) and max(sizes) >= 20 * min(sizes)
-
-
-def _colours(settings: Sequence[Setting]) -> list[Any]:
-    return [colormaps["tab10"](number) if number < MOST_COLOURS else GREY for number in range(len(settings))]
+def _colour(place: int) -> Any:
+    return colormaps["tab10"](place) if place < MOST_COLOURS else GREY
 
 
 def _wrapped(name: str) -> str:
-    return "\n".join(name[start : start + 34] for start in range(0, min(len(name), 68), 34))
+    shown = shortened(visible(name), 68)
+    return "\n".join(as_label(shown[start : start + 34]) for start in range(0, len(shown), 34))
 
 
 def _svg(figure: Figure) -> str:
     """Without the XML head, to stand in HTML."""
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None})
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # in other scripts; a box stands for it
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
     text = buffer.getvalue()
     return text[text.index("<svg") :]

@@ -1,13 +1,13 @@
 """The files of a report: every job as CSV, the tables as Markdown, and all with charts as one page of HTML."""
 
 import csv
-import html
 import io
 from collections.abc import Sequence
 from pathlib import Path
 
 from lit_dl import records
 from lit_dl.report.charts import charts
+from lit_dl.report.escapes import as_item, in_csv, in_html, in_markdown
 from lit_dl.report.settings import Comparison, command_of, rows_of
 from lit_dl.report.words import text_of
 
@@ -28,6 +28,10 @@ svg { max-width: 100%; height: auto; } details { margin-top: 2rem; } summary { c
 """
 
 
+POLICY = """<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline';
+  img-src data:">"""  # nothing in the page runs or loads, whatever slips into it
+
+
 def write_pages(comparison: Comparison, folder: Path) -> None:
     """Write ``report.csv``, ``report.md`` and ``report.html`` into ``folder``, each atomically.
 
@@ -37,7 +41,7 @@ def write_pages(comparison: Comparison, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     head, rows = job_rows(comparison)
     buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerows([head, *rows])
+    csv.writer(buffer, lineterminator="\n").writerows([map(in_csv, row) for row in (head, *rows)])
     records.write_text(folder / "report.csv", buffer.getvalue())
     title = title_of(folder.absolute())
     records.write_text(folder / "report.md", as_markdown(comparison, title))
@@ -77,11 +81,11 @@ def job_rows(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
 def as_markdown(comparison: Comparison, title: str) -> str:
     """The settings best first, the command of the best job, and what went wrong."""
     head, rows = rows_of(comparison)
-    lines = [f"# {title}", "", subtitle(comparison), "", *_markdown_table(head, rows), ""]
+    lines = [f"# {in_markdown(title)}", "", in_markdown(subtitle(comparison)), "", *_markdown_table(head, rows), ""]
     if comparison.best is not None:
-        lines += ["The best job again:", "", "```sh", command_of(comparison.best), "```", ""]
+        lines += ["The best job again:", "", "```sh", records.visible(command_of(comparison.best)), "```", ""]
     for name, items in troubles(comparison).items():
-        lines += [f"## {name}", "", *(f"- {item}" for item in items), ""]
+        lines += [f"## {name}", "", *map(as_item, items), ""]
     return "\n".join(lines)
 
 
@@ -93,20 +97,20 @@ def as_html(comparison: Comparison, title: str) -> str:
     ]
     if marks and not marks[0]:
         marks[0] = "best"
-    parts = [f"<h1>{html.escape(title)}</h1>", f'<p class="sub">{html.escape(subtitle(comparison))}</p>']
+    parts = [f"<h1>{in_html(title)}</h1>", f'<p class="sub">{in_html(subtitle(comparison))}</p>']
     parts.append(_html_table(head, rows, marks))
     if comparison.best is not None:
-        parts.append(f"<h2>The best job again</h2><pre>{html.escape(command_of(comparison.best))}</pre>")
+        parts.append(f"<h2>The best job again</h2><pre>{in_html(command_of(comparison.best))}</pre>")
     for name, svg in charts(comparison).items():
-        parts.append(f"<h2>{name}</h2>{svg}")
+        parts.append(f"<h2>{in_html(name)}</h2>{svg}")
     for name, items in troubles(comparison).items():
-        listed = "".join(f"<li>{html.escape(item)}</li>" for item in items)
+        listed = "".join(f"<li>{in_html(item)}</li>" for item in items)
         parts.append(f"<h2>{name}</h2><ul>{listed}</ul>")
     head, rows = job_rows(comparison)
     table = _html_table(head, rows, ["" if job.is_good else "bad" for job in comparison.jobs])
     parts.append(f"<details><summary>All {len(rows)} jobs</summary>{table}</details>")
     return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">{POLICY}<title>{in_html(title)}</title>'
         f"<style>{CSS}</style></head><body>\n" + "\n".join(parts) + "\n</body></html>\n"
     )
 
@@ -133,12 +137,12 @@ def _exact(value: float | None) -> str:
 
 
 def _markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    lines = [head, ["---"] * len(head), *rows]
-    return ["| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |" for line in lines]
+    lines = [map(in_markdown, head), ["---"] * len(head), *(map(in_markdown, row) for row in rows)]
+    return ["| " + " | ".join(line) + " |" for line in lines]
 
 
 def _html_table(head: Sequence[str], rows: Sequence[Sequence[str]], marks: Sequence[str]) -> str:
-    names = "".join(f"<th>{html.escape(name)}</th>" for name in head)
+    names = "".join(f"<th>{in_html(name)}</th>" for name in head)
     lines = (
         f'<tr class="{mark}">' + "".join(map(_cell, head, row)) + "</tr>" for mark, row in zip(marks, rows, strict=True)
     )
@@ -148,4 +152,4 @@ def _html_table(head: Sequence[str], rows: Sequence[Sequence[str]], marks: Seque
 def _cell(name: str, text: str) -> str:
     wraps = name in ("diagnosis", "status", "stop_reason") or len(text) > 40
     kind = ' class="words"' if wraps else ""
-    return f"<td{kind}>{html.escape(text)}</td>"
+    return f"<td{kind}>{in_html(text)}</td>"

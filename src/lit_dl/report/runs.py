@@ -1,21 +1,22 @@
 """What a report is about: run folders found and read, and in what they differ. Imports no torch."""
 
 import json
+import math
 import os
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import yaml
+from typing import Any, TypeVar
 
 from lit_dl import records
-from lit_dl.overrides import config_flags, last_value, read_all, without
+from lit_dl.overrides import config_flags, is_override, read_all, without
+from lit_dl.report.folders import Walk
 
 # Keys that say nothing of a setting: Hydra's own, where results go, and what belongs to the sweep as a whole.
 NO_FACTORS = ("hydra.", "hydra/", "resume", "sweep.", "logger", "trainer.enable_progress_bar")
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C ten times as fast, where PyYAML was built with it
 Value = str | int | float | bool | None
+T = TypeVar("T")
 
 
 @dataclass
@@ -52,77 +53,49 @@ class Found:
     """What was found in the folders that were asked for."""
 
     jobs: list[ReportedRun] = field(default_factory=list)
-    skipped: list[str] = field(default_factory=list)  # folders with the reason, a line each
-    sweeps: dict[Path, records.SweepRecord] = field(default_factory=dict)  # by folder
+    skipped: list[str] = field(default_factory=list)  # folders and files with the reason, a line each
 
 
 def find(folders: Sequence[Path]) -> Found:
     """The runs in run folders, sweep folders and folders above them."""
-    found, seen = Found(), set()
+    walk, found, seen = Walk(), Found(), set()
     for top in folders:
-        before = len(found.jobs) + len(found.skipped)
-        for path in _run_folders(top, found):
-            if path.resolve() not in seen:
-                seen.add(path.resolve())
-                _add(path, found)
-        if len(found.jobs) + len(found.skipped) == before:
-            found.skipped.append(
-                f"{top}: " + ("no runs in it" if top.is_dir() else "not a folder" if top.exists() else "no such folder")
-            )
-    names = [job.name for job in found.jobs]
+        walk.skipped.clear()
+        paths = list(walk.down(top))
+        found.skipped += walk.skipped
+        if not paths and not walk.skipped:
+            found.skipped.append(f"{top}: {_why_empty(top)}")
+        for path in paths:
+            if (real := os.path.realpath(path)) not in seen:
+                seen.add(real)
+                _add(path, walk.sweeps.get(path.parent), found)
+    names = Counter(job.name for job in found.jobs)
     for job in found.jobs:
-        if names.count(job.name) > 1:
+        if names[job.name] > 1:
             job.name = f"{job.folder.parent.name}/{job.name}"
     return found
 
 
-def _run_folders(top: Path, found: Found) -> Iterator[Path]:
-    """Folders with a run at or below ``top``; the jobs of a sweep in their order, with those that have not begun."""
-    if _is_run(top):
-        yield top
-        return
-    planned: list[str] = []
-    if (top / records.SWEEP_FILE).exists():
-        try:
-            sweep = records.read_sweep(top)
-            found.sweeps[top] = sweep
-            planned = list(sweep.jobs)
-        except ValueError as error:
-            found.skipped.append(str(error))
-    try:
-        below = sorted(entry.name for entry in os.scandir(top) if entry.is_dir() and not entry.name.startswith("."))
-    except OSError:
-        return
-    for name in planned:
-        yield top / name
-    for name in (name for name in below if name not in planned):
-        before = len(found.skipped)
-        inside = list(_run_folders(top / name, found))
-        if planned and not inside and len(found.skipped) == before:
-            found.skipped.append(f"{top / name}: no run of this sweep")
-        yield from inside
+def _why_empty(top: Path) -> str:
+    if not os.path.lexists(top):
+        return "no such folder"
+    return "no runs in it" if os.path.isdir(top) else "not a folder"  # noqa: PTH112  # Path's may raise
 
 
-def _is_run(folder: Path) -> bool:
-    return (folder / records.METRICS_FILE).is_file() or (folder / records.HYDRA_FOLDER / "config.yaml").is_file()
-
-
-def _add(folder: Path, found: Found) -> None:
-    sweep = found.sweeps.get(folder.parent)
+def _add(folder: Path, sweep: records.SweepRecord | None, found: Found) -> None:
     job = ReportedRun(folder.name, folder, "not started", [] if sweep is None else sweep.jobs.get(folder.name, []))
     if sweep is not None:
         job.flags = config_flags(sweep.arguments)
     try:
-        if folder.is_dir():
+        if os.path.lexists(folder):
             _read(job)
-    except (ValueError, OSError, yaml.YAMLError) as error:
-        found.skipped.append(f"{folder}: {str(error).splitlines()[0]}")
+    except (ValueError, OSError) as error:  # which names the file
+        found.skipped.append(str(error))
         return
     found.jobs.append(job)
 
 
 def _read(job: ReportedRun) -> None:
-    hydra = job.folder / records.HYDRA_FOLDER
     try:
         job.record = records.read_run(job.folder)
         job.status = job.record.status
@@ -130,41 +103,50 @@ def _read(job: ReportedRun) -> None:
         job.curves = records.read_curves(job.folder)
     except FileNotFoundError:
         job.status = "running" if records.is_running(job.folder) else "unfinished"
-        job.overrides = _load(hydra / "overrides.yaml") or job.overrides
-    job.settings = dict(_flat(_load(hydra / "config.yaml") or {}))
+        job.overrides = _if_there(records.read_overrides, job.folder) or job.overrides
+    job.settings = dict(_flat(_if_there(records.read_config, job.folder) or {}))
     choices = job.record.choices if job.record is not None else {}
-    if not choices:
-        choices = records.named_choices(
-            (_load(hydra / "hydra.yaml") or {"hydra": {"runtime": {"choices": {}}}})["hydra"]["runtime"]["choices"]
-        )
-    job.settings |= choices
+    job.settings |= choices or _if_there(records.read_choices, job.folder) or {}
     job.overrides = without("resume", job.overrides)
 
 
-def _load(path: Path) -> Any:
-    if not path.is_file():
+def _if_there(read: Callable[[Path], T], folder: Path) -> T | None:
+    try:
+        return read(folder)
+    except FileNotFoundError:
         return None
-    return yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER)
 
 
-def _flat(node: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Value]]:
+def _flat(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Value]]:
     for key, value in node.items():
         if isinstance(value, dict):
             yield from _flat(value, f"{prefix}{key}.")
         else:
-            yield f"{prefix}{key}", json.dumps(value) if isinstance(value, list) else value
+            yield f"{prefix}{key}", _value(value)
+
+
+def _value(content: Any) -> Value:
+    """As one value: a list as it is typed, and a number that is not finite, which has no place on an axis, as text."""
+    if isinstance(content, list | dict):
+        return json.dumps(content)
+    return str(content) if isinstance(content, float) and not math.isfinite(content) else content
 
 
 def factors(jobs: Sequence[ReportedRun]) -> dict[str, list[Value]]:
     """What varied: each key or group that was set for some job and is not the same for all, with each job's value."""
-    keys = dict.fromkeys(override.key for job in jobs for override in read_all(job.overrides))
-    columns = {key: [_setting(job, key) for job in jobs] for key in keys if not key.startswith(NO_FACTORS)}
+    asked = [{o.key: o.value for o in read_all(filter(is_override, job.overrides))} for job in jobs]
+    keys = dict.fromkeys(key for overrides in asked for key in overrides if not key.startswith(NO_FACTORS))
+    columns = {key: [_setting(job, key, its) for job, its in zip(jobs, asked, strict=True)] for key in keys}
     return {key: values for key, values in columns.items() if len(set(map(str, values))) > 1}
 
 
-def _setting(job: ReportedRun, key: str) -> Value:
+def _setting(job: ReportedRun, key: str, asked: Mapping[str, str]) -> Value:
     """As composed, or where nothing was composed as it was asked for; empty where it has no such key."""
     if key in job.settings:
         return job.settings[key]
-    asked = last_value(key, job.overrides)
-    return "" if asked is None else yaml.safe_load(asked)
+    if key not in asked:
+        return ""
+    try:
+        return _value(records.parse_yaml(asked[key]))
+    except ValueError:  # as Hydra's grammar has it, and YAML not
+        return asked[key]

@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from lit_dl.metrics import LOSS, METRICS, is_better_larger, usual_metric
-from lit_dl.overrides import read_all
+from lit_dl.overrides import is_override, read_all
 from lit_dl.report.runs import Found, ReportedRun, Value, factors
 from lit_dl.report.words import text_of
 from lit_dl.shell import join
 
 REPLICATES = ("seed", "data.fold", "data.split_seed")  # what repeats a setting instead of changing it
+TOO_LARGE = 1e300  # for sums; not finite, or nearly so
 COLUMN_PARTS = ("val", "train_eval", "test", "train")
 ORDER = tuple(f"{part}/{name}" for name in (*(metric.name for metric in METRICS), LOSS) for part in COLUMN_PARTS)
 
@@ -145,7 +146,7 @@ def _score(value: float | None, metric: str) -> float:
 
 def mean_of(values: Iterable[float | None]) -> Mean | None:
     """Mean and spread of those that are finite numbers; None if there are none."""
-    known = [value for value in values if value is not None and math.isfinite(value)]
+    known = [value for value in values if value is not None and abs(value) < TOO_LARGE]
     if not known:
         return None
     return Mean(statistics.fmean(known), statistics.stdev(known) if len(known) > 1 else None, len(known))
@@ -154,10 +155,11 @@ def mean_of(values: Iterable[float | None]) -> Mean | None:
 def command_of(job: ReportedRun) -> str:
     """The command that repeats a job by itself, with as many threads if their number was set."""
     # An experiment may be a sweep, of which this is one job.
-    asked = [override for override in read_all(job.overrides) if not override.key.startswith("sweep.")]
+    overrides = filter(is_override, job.overrides)  # of a stranger's folder there may be others, such as flags
+    asked = [override for override in read_all(overrides) if not override.key.startswith("sweep.")]
     mode = ["hydra.mode=RUN"] if any(override.key == "experiment" for override in asked) else []
-    overrides = [override.text for override in sorted(asked, key=lambda override: override.key != "experiment")]
-    return join(["python", "-m", "lit_dl.train", *job.flags, *mode, *overrides, *_threads_of(job)])
+    texts = [override.text for override in sorted(asked, key=lambda override: override.key != "experiment")]
+    return join(["python", "-m", "lit_dl.train", *job.flags, *mode, *texts, *_threads_of(job)])
 
 
 def _threads_of(job: ReportedRun) -> list[str]:
@@ -176,7 +178,8 @@ def rows_of(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
     scores = [name for name in comparison.metrics if name.endswith(f"/{score}")]
     has_gap = has_accuracy and f"train_eval/{score}" in scores
     if has_gap:
-        scores.remove("train/acc")  # of parameters that moved, with dropout: train_eval/acc compares with the others
+        # train/acc is of parameters that moved, with dropout; train_eval/acc compares with the others.
+        scores = [name for name in scores if name != "train/acc"]
     records = [job.record for job in comparison.jobs if job.record is not None and job.is_good]
     usual = {usual_metric(comparison.metric, record.metrics) for record in records}  # others have no accuracy, say
     shown = [name for name in comparison.metrics if name == comparison.metric or name in scores or name in usual]
