@@ -145,7 +145,7 @@ def _config(folder: Path) -> DictConfig:
     path = folder / records.HYDRA_FOLDER / "config.yaml"
     try:
         cfg = OmegaConf.load(path)
-    except (yaml.YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, OmegaConfBaseException, ValueError, RecursionError) as error:
         raise ValueError(f"{path} is damaged: {error}") from error
     if not isinstance(cfg, DictConfig):
         raise ValueError(f"{path} is damaged: it is no mapping")

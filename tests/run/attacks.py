@@ -13,8 +13,10 @@ from lit_dl import records
 
 def code(spoil: Path) -> str:
     """A node that, when it is built, runs code: here, a line of Python that writes a file."""
-    line = f"import pathlib; pathlib.Path({str(spoil)!r}).touch()"
-    return f"{{_target_: torch.utils.collect_env.run, command: ['{sys.executable}', '-c', \"{line}\"]}}"
+    line = f"import pathlib; pathlib.Path({spoil.as_posix()!r}).touch()"
+    return (
+        f"{{_target_: torch.utils.collect_env.run, command: ['{Path(sys.executable).as_posix()}', '-c', \"{line}\"]}}"
+    )
 
 
 def evil_configs(folder: Path, spoil: Path) -> Path:
@@ -95,8 +97,8 @@ def filled(overrides: list[str], tmp_path: Path, conf: Path) -> list[str]:
     if not configs.exists():
         evil_configs(configs, spoil)
     words = {
-        "code": code(spoil), "spoil": str(spoil), "configs": str(configs), "upwards": upwards(configs, conf),
-        "pickle": str(pickled(configs / "x.pickle", spoil)),
+        "code": code(spoil), "spoil": spoil.as_posix(), "configs": configs.as_posix(),
+        "upwards": upwards(configs, conf), "pickle": pickled(configs / "x.pickle", spoil).as_posix(),
     }  # fmt: skip
     for word, value in words.items():
         overrides = [override.replace(f"{{{word}}}", value) for override in overrides]

@@ -87,7 +87,7 @@ def _expand_sweep(folder: Path, flags: list[str], now: list[Override], trusts: b
         check_sweep(folder, earlier, sweep.jobs, named)
     earlier = _unchanged(earlier, now)
     place = [f'sweep.resume="{folder}"', f'hydra.sweep.dir="{folder}"', "hydra.mode=MULTIRUN"]
-    return [*earlier, *[f for f in flags if f not in MULTIRUN], *(override.text for override in now), *place]
+    return [*[f for f in flags if f not in MULTIRUN], *earlier, *(override.text for override in now), *place]
 
 
 def _config_folders(flags: list[str]) -> list[Path]:

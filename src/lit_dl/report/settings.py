@@ -1,6 +1,5 @@
 """Jobs that differ in nothing but seed or fold make one setting: its mean, its spread, its place among the others."""
 
-import math
 import statistics
 from collections import Counter
 from collections.abc import Callable, Iterable

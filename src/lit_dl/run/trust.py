@@ -137,7 +137,7 @@ def _of_overrides(texts: Iterable[str], names: Known, folder: Path) -> Iterator[
     for text in texts:
         try:
             override = parser.parse_override(text)
-        except (HydraException, ValueError, TypeError) as error:
+        except (HydraException, ValueError, TypeError, RecursionError) as error:
             yield f"{_shown(text)} cannot be read as an override ({_shown(type(error).__name__)})"
             continue
         yield from _of_override(override, names, folder)

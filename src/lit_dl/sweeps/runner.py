@@ -16,7 +16,8 @@ from lit_dl import records
 from lit_dl.console import job_line, relative, say, say_error
 from lit_dl.errors import CommandError, wrong_number
 from lit_dl.metrics import NAMES, usual_metric
-from lit_dl.shell import quote
+from lit_dl.overrides import config_flags
+from lit_dl.shell import join
 
 LOOK_SECONDS = 0.3  # between two looks for jobs that have ended
 STOP_SECONDS = 5.0  # that a launcher's processes are given to end
@@ -176,8 +177,9 @@ class SweepRunner:
                 what += "; the sweep was stopped at the first that failed or diverged, as sweep.fail_fast asks for"
             if left["running"]:
                 what += "; those running go on by themselves, and resuming waits for them"
-            again = quote(f"sweep.resume={relative(self.folder)}")
-            say_error(f"{what}\nTo do those: python -m lit_dl.train {again}")
+            again = [flag for flag in config_flags(self.job.arguments) if flag.startswith("--")]
+            command = join([*again, f"sweep.resume={relative(self.folder)}"])
+            say_error(f"{what}\nTo do those: python -m lit_dl.train {command}")
 
     def _overrides(self, name: str) -> list[str]:
         # The folders are set here, once: launchers on other machines may have another working directory, and what they
