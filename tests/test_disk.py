@@ -222,6 +222,16 @@ def test_a_sweep_that_cannot_be_written_says_so_once_and_goes_on_when_there_is_r
 
 
 @pytest.mark.slow
+def test_a_job_of_a_sweep_that_loses_its_curves_is_named_and_the_sweep_ends_with_1(command, broken):
+    broken("events.out.tfevents.*")
+    result = command("-m", *RUN, "diagnostics=off", "seed=1,2", "hydra.sweep.dir=s")
+    assert result.code == 1
+    assert result.err.count("TensorBoard's curves could not be written") == error_lines(result.err) == 2
+    assert "s/0_seed=1" in result.err
+    assert [records.read_run(path.parent).status for path in Path("s").glob("*/metrics.json")] == ["completed"] * 2
+
+
+@pytest.mark.slow
 def test_a_search_whose_database_cannot_be_written_says_so_once(command, monkeypatch):
     optuna = pytest.importorskip("optuna")
     sqlite = pytest.importorskip("sqlalchemy").exc
@@ -312,12 +322,17 @@ def test_a_disk_that_is_really_full_ends_a_run_with_one_message_and_its_record(s
     assert not list(small_disk.rglob("*.part"))
 
 
+def remove(folder: Path) -> None:
+    while folder.exists():  # TensorBoard's thread may be writing into it
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 @pytest.mark.parametrize(
     ("leave", "settings"),
     [
         (lambda folder: folder.rename("elsewhere"), ()),
-        (shutil.rmtree, ()),
-        (shutil.rmtree, ("trainer.enable_checkpointing=false",)),
+        (remove, ()),
+        (remove, ("trainer.enable_checkpointing=false",)),
     ],
     ids=["renamed", "removed", "removed, without checkpoints"],
 )

@@ -36,11 +36,12 @@ class Lost:
         say(f"{what} cannot be written: {self.why[what]}. The training goes on without", style="yellow")
 
     def tell(self, folder: Path) -> bool:
-        """Say at the end what is missing; whether anything is."""
-        if self.why:
-            missing = "; ".join(f"{what} could not be written ({why})" for what, why in self.why.items())
-            say_error(f"{missing}. The record and the checkpoints are whole: {relative(folder)}")
-        return bool(self.why)
+        """Say at the end of a run that has not failed what is missing; whether anything is."""
+        if self._over or not self.why:
+            return False
+        missing = "; ".join(f"{what} could not be written ({why})" for what, why in self.why.items())
+        say_error(f"{missing}. The record and the checkpoints are whole: {relative(folder)}")
+        return True
 
 
 lost = Lost()  # by the job that this process is at
