@@ -10,6 +10,8 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from lit_dl import GradientMonitor
+from lit_dl.callbacks.divergence import of_what_was_read
+from lit_dl.layers import layers_of
 
 
 @pytest.mark.parametrize("where", ["loss", "gradient"])
@@ -39,6 +41,27 @@ def test_a_first_step_that_is_not_finite_is_withheld_and_counted(tmp_path, optio
     if "accumulate_grad_batches" not in options:  # the run ends before the second batch, so before any step
         assert values["grad_nonfinite/total"] == {1: 25 + 18}  # all entries
     assert all(torch.equal(p, old) for p, old in zip(module.parameters(), before, strict=True))
+
+
+def test_a_gradient_whose_norm_overflows_while_its_entries_are_finite_is_told_as_such(tmp_path):
+    class Steep(Explosive):
+        def training_step(self, batch, batch_idx):
+            return super().training_step(batch, batch_idx) * 1e30  # whose square is beyond float32
+
+    monitor = GradientMonitor()
+    monitored(Steep("nowhere"), tmp_path, monitor=monitor)
+    finding = monitor.findings[0]
+    assert (finding.kind, finding.layers) == ("diverged", ["01_linear", "02_linear"])
+    assert finding.message.startswith("each entry of the gradient is finite, but so large that its norm")
+
+
+def test_the_same_is_said_where_it_is_read_after_the_step():
+    network = nn.Linear(2, 1)
+    network.weight.grad, network.bias.grad = torch.full((1, 2), 1e30), torch.zeros(1)
+    divergence = of_what_was_read(layers_of(network), losses=[0.5], step=3)
+    assert (divergence.step, divergence.layers) == (3, ["01_linear"])
+    assert "0 layers" not in divergence.message
+    assert divergence.message.startswith("each entry of the gradient is finite, but so large that its norm")
 
 
 def test_inputs_that_are_not_finite_are_named_and_no_advice_is_said_to_help(tmp_path):

@@ -14,7 +14,10 @@ from torch.utils.data import DataLoader, DistributedSampler, SequentialSampler
 from lit_dl.diagnostics.activations import ForwardWatch
 from lit_dl.diagnostics.parameters import non_finite
 from lit_dl.layers import Layer
+from lit_dl.lightning_seams import norms
 from lit_dl.records import Advice
+
+OVERFLOW = "each entry of the gradient is finite, but so large that its norm, a root of a sum of squares, is not"
 
 
 @dataclass
@@ -48,6 +51,8 @@ def of_forward_pass(watch: ForwardWatch, batch: Any, loss: float, step: int) -> 
 def of_gradient(layers: Sequence[Layer], step: int) -> Divergence:
     """A gradient that is not finite, before the optimizer's step is made."""
     count, names = non_finite(layers)
+    if not count:
+        return Divergence(step, _overflowing(layers), OVERFLOW)
     return Divergence(step, names, f"{count:,} entries of the gradient are not finite")
 
 
@@ -56,9 +61,21 @@ def of_what_was_read(layers: Sequence[Layer], losses: Sequence[float], step: int
     bad = next((row for row, loss in enumerate(losses) if not math.isfinite(loss)), None)
     at = step if bad is None else step - len(losses) + 1 + bad
     names = non_finite(layers)[1]
+    if bad is None and not names:
+        return Divergence(at, _overflowing(layers), OVERFLOW)
     what = "the gradient is not finite" if bad is None else f"the loss is {losses[bad]}"
-    where = f"at step {step:,} {len(names)} layers have gradients or weights that are not finite"
-    return Divergence(at, names, f"{what}; {where}")
+    found = f"{len(names)} layers have gradients or weights that are not finite"
+    where = found if names else "all gradients and weights are finite"
+    return Divergence(at, names, f"{what}; at step {step:,} {where}")
+
+
+def _overflowing(layers: Sequence[Layer]) -> list[str]:
+    """The layers whose gradient has a norm that is not finite."""
+    return [layer.name for layer in layers if any(not norm.isfinite() for norm in norms(_gradients(layer)))]
+
+
+def _gradients(layer: Layer) -> list[Tensor]:
+    return [p.grad.coalesce().values() if p.grad.is_sparse else p.grad for p in layer.parameters if p.grad is not None]
 
 
 def rows_in_batch(trainer: Trainer, batch_idx: int) -> list[int] | str | None:
