@@ -52,7 +52,7 @@ class Moments:
                 self()
                 return file.write(content[len(content) // 2 :])
 
-        Path.write_bytes = write_bytes  # type: ignore[method-assign]
+        Path.write_bytes = write_bytes
 
 
 def run(folder: Path, overrides: list[str], fatal: int = 0, number: Any = None, again: int = 0) -> tuple[int, int]:

@@ -44,8 +44,8 @@ class Continuation(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Train no more if early stopping had ended the training."""
-        stoppings = [each for each in trainer.callbacks if isinstance(each, EarlyStopping)]
-        if trainer.global_step > 0 and any(each.wait_count >= each.patience for each in stoppings):
+        stopping = trainer.early_stopping_callback
+        if trainer.global_step > 0 and isinstance(stopping, EarlyStopping) and stopping.wait_count >= stopping.patience:
             trainer.should_stop = True
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
@@ -63,12 +63,14 @@ class Continuation(Callback):
             return
         self.waits = False
         self._take_over()
-        for path in self._earlier if self._lengths is not None else ():
+        if (lengths := self._lengths) is None:
+            return
+        for path in self._earlier:
             with suppress(OSError):  # a system may keep a file that TensorBoard has open; then it shows steps twice
-                if path.name not in self._lengths:
+                if path.name not in lengths:
                     path.unlink()
-                elif path.stat().st_size > self._lengths[path.name]:
-                    os.truncate(path, self._lengths[path.name])
+                elif path.stat().st_size > lengths[path.name]:
+                    os.truncate(path, lengths[path.name])
 
     def withdraw(self) -> None:
         """Leave the event files as they were."""

@@ -43,7 +43,7 @@ def read_header(stream: IO[bytes], held: int) -> Header:
         ValueError: if it is no header, or claims more or less than there is.
     """
     try:
-        version = np.lib.format.read_magic(stream)  # type: ignore[no-untyped-call]
+        version = np.lib.format.read_magic(stream)
         shape, _, dtype = READERS[version](stream)
     except KeyError as error:
         raise ValueError(f"its version {error} is none of {', '.join(map(str, READERS))}") from error

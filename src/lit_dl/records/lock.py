@@ -19,14 +19,14 @@ def process_number() -> int:
     if "RANK" in variables:
         return int(variables["RANK"])
     if "LOCAL_RANK" in variables or "NODE_RANK" in variables:
-        return int(variables.get("LOCAL_RANK", 0)) + int(variables.get("NODE_RANK", 0))
-    return int(variables.get("SLURM_PROCID", 0))
+        return int(variables.get("LOCAL_RANK", "0")) + int(variables.get("NODE_RANK", "0"))
+    return int(variables.get("SLURM_PROCID", "0"))
 
 
 def started_processes() -> int:
     """How many processes torchrun or srun started for this run; 1 where this one was started by itself."""
     started = os.environ.get("WORLD_SIZE") if "TORCHELASTIC_RUN_ID" in os.environ else None
-    return int(started or os.environ.get("SLURM_STEP_NUM_TASKS", 1))
+    return int(started or os.environ.get("SLURM_STEP_NUM_TASKS", "1"))
 
 
 def is_first() -> bool:

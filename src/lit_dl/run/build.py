@@ -156,8 +156,8 @@ def _trainer(request: RunRequest, data: "DataModule", callbacks: list[Any], star
     logger: Any = False
     if cfg.logger is not None:
         # A TensorBoard that is open forgets the steps after the checkpoint, which come again.
-        forgets = start is not None and cfg.logger["_target_"].endswith("TensorBoardLogger")
-        purge = {"purge_step": start.step + 1} if forgets else {}
+        is_board = cfg.logger["_target_"].endswith("TensorBoardLogger")
+        purge = {"purge_step": start.step + 1} if start is not None and is_board else {}
         with command_errors("logger"):
             logger = recipe(cfg.logger)(save_dir=str(folder), **purge)
     with command_errors("trainer"):

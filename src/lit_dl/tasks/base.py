@@ -84,7 +84,8 @@ class Task(QuickHookNames, LightningModule):
         self._goes_on = False
         for plan in self.trainer.lr_scheduler_configs:
             if plan.reduce_on_plateau and self.watched_loss in self.metrics:
-                plan.scheduler.step(torch.tensor(self.metrics[self.watched_loss]))  # in float32, as it was published
+                value: Any = torch.tensor(self.metrics[self.watched_loss])  # in float32, as it was published
+                plan.scheduler.step(value)
 
     def on_train_end(self) -> None:
         """Stop the clock."""
