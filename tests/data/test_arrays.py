@@ -171,6 +171,7 @@ LIES = {
     ),
     "too large to count": (headed("<f8", f"(20, {10**400})"), r"header claims shape \(20, 1000"),
     "less than nothing": (headed("<f8", "(-20, 2)"), r"header claims shape \(-20, 2\)"),
+    "less than nothing, twice": (headed("<f8", "(-20, -2)") + bytes(320), r"header claims shape \(-20, -2\)"),
     "no type": (headed("<q9", "(20, 2)"), "header cannot be read"),
     "no sizes": (headed("<f8", "(20, 'a')"), "header cannot be read"),
     "open brackets": (headed("<f8", "(2," * 9), "header cannot be read"),
