@@ -10,7 +10,7 @@ import pytest
 import yaml
 from tests.folders import make_run
 from tests.run.attacks import OF_A_RUN, OF_A_SWEEP, filled, run_of, sweep_of
-from tests.runs import CONF, PLAIN
+from tests.runs import CONF
 
 from lit_dl.cli.resume import expand_resume
 from lit_dl.errors import CommandError
@@ -257,22 +257,6 @@ def test_what_is_no_list_of_overrides_is_damaged(tmp_path, overrides):
 def test_an_override_that_is_nested_too_deep_is_refused(tmp_path):
     with pytest.raises(ValueError, match="cannot be read as an override"):
         check_run(tmp_path, ["x=" + "[" * 900 + "]" * 900], [])
-
-
-@pytest.mark.slow
-def test_a_sweep_with_the_user_s_own_configs_goes_on_to_its_end(command, configs, monkeypatch):
-    (configs / "model" / "mine.yaml").write_text(yaml.safe_dump({"_target_": "lit_dl.models.MLP", "hidden": [8]}))
-    assert command(f"--config-dir={configs}", "-m", *PLAIN, "model=mine", "seed=1").code == 0
-    (sweep,) = (file.parent for file in Path("outputs").rglob("sweep.json"))
-    (record,) = sweep.glob("*/metrics.json")
-    record.unlink()
-    assert command(f"sweep.resume={sweep}").code == 2
-    assert not record.exists()
-    assert command(f"sweep.resume={sweep}", "--config-dir", str(configs)).code == 0
-    assert record.exists()
-    record.unlink()
-    assert command(f"sweep.resume={sweep}", "trust=true").code == 0
-    assert record.exists()
 
 
 def test_nothing_reaches_a_shell():

@@ -190,7 +190,10 @@ def test_a_users_own_yaml_goes_along_from_any_folder(command, monkeypatch):
     (sweep / "1_seed=2/metrics.json").unlink()
     Path("elsewhere").mkdir()
     monkeypatch.chdir("elsewhere")
-    assert command(f"sweep.resume={sweep}").code == 0
+    refused = command(f"sweep.resume={sweep}")
+    assert refused.code == 2
+    assert "if it is yours: name it again" in refused.err
+    assert command(f"sweep.resume={sweep}", "--config-dir", "../conf").code == 0
     assert statuses(sweep) == ["completed"] * 2
     (line,) = re.findall(r"repeat the best +python -m lit_dl.train (.*)", first.out)
     assert command(*line.split()).code == 0
