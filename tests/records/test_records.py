@@ -161,3 +161,18 @@ def test_the_environment_names_versions_and_device():
     assert environment["packages"]["torch"].startswith("2.")
     assert environment["packages"]["lit_dl"] is not None
     assert environment["device"] == "cpu"
+
+
+@pytest.mark.parametrize("name", ["metrics.json", f".metrics.json.{os.getpid()}.part"])
+def test_a_file_is_written_in_place_of_a_link_and_not_through_it(tmp_path, name):
+    folder, outside = tmp_path / "run", tmp_path / "thesis"
+    folder.mkdir()
+    outside.write_text("a thesis")
+    try:
+        (folder / name).symlink_to(outside)
+    except OSError:
+        pytest.skip("this system makes no links")
+    records.write_text(folder / "metrics.json", "{}")
+    assert outside.read_text() == "a thesis"
+    assert [path.name for path in folder.iterdir()] == ["metrics.json"]
+    assert not (folder / "metrics.json").is_symlink()

@@ -105,6 +105,14 @@ def test_a_link_that_leads_out_of_the_folder_is_not_followed(command, tmp_path, 
     assert (folder / name).is_symlink()
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_in_the_folder_is_not_waited_for(tmp_path):
+    folder = run_of(tmp_path / "run")
+    os.mkfifo(folder / "curves.json")
+    with pytest.raises(CommandError, match=r"curves\.json is no ordinary file"):
+        expand_resume([f"resume={folder}"])
+
+
 @pytest.mark.parametrize(
     "overrides",
     [["trainer.max_epochs='${oc.env:LIT_DL_SECRET}'"], ["logger.name=$LIT_DL_SECRET"], ["logger.name=%LIT_DL_SECRET%"]],

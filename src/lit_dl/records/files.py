@@ -33,6 +33,7 @@ def replacing(path: Path, durable: bool = True) -> Iterator[Path]:
         OSError: if it cannot be written.
     """
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part.unlink(missing_ok=True)  # a link of that name would be followed
     try:
         yield part
         if durable:

@@ -27,12 +27,12 @@ JOB = r"(?!\.)[\w.=+-]+"  # the name of a job's folder, as records.file_name mak
 REFERENCE = r"\$\{(?!hydra\b)\w[\w.]*\}"  # to another value of the config, by no resolver; and nothing beside it
 STRATEGY = r"auto|ddp(_find_unused_parameters_(true|false))?"  # the others load checkpoints by themselves
 HYDRA = {  # what a sweep may have recorded of Hydra's own keys, with the values
-    "hydra.mode": r"RUN|MULTIRUN",
-    "hydra/launcher": r"basic|joblib|ray|submitit_local|submitit_slurm",
-    "hydra/sweeper": r"grid|optuna",
-    "hydra.sweeper.(n_trials|n_jobs|seed)": r"\d+",
-    "hydra.sweeper.(sampler|direction|study_name)": r"[\w-]+",
-    r"hydra.launcher.\w+": r"-?[\d.]+|True|False|None",
+    r"hydra\.mode": r"RUN|MULTIRUN",
+    r"hydra/launcher": r"basic|joblib|ray|submitit_local|submitit_slurm",
+    r"hydra/sweeper": r"grid|optuna",
+    r"hydra\.sweeper\.(n_trials|n_jobs|seed)": r"\d+",
+    r"hydra\.sweeper\.(sampler|direction|study_name)": r"[\w-]+",
+    r"hydra\.launcher\.\w+": r"-?[\d.]+|True|False|None",
 }
 
 
