@@ -204,3 +204,21 @@ def test_a_sweep_never_begins_in_the_folder_of_another(command):
     result = command("-m", *PLAIN, "seed=2", "hydra.sweep.dir=mine")
     assert result.code == 2
     assert "sweep.resume=mine" in result.err
+
+
+def test_a_job_that_began_is_known_by_its_config_when_its_lock_is_gone_as_on_windows(tmp_path):
+    runner = SweepRunner.__new__(SweepRunner)
+    runner.folder = tmp_path
+    runner.plan = records.SweepRecord(["-m"], "val/acc", 0.9, {"0_begun": ["seed=1"], "1_waiting": ["seed=2"]})
+    (tmp_path / "0_begun" / records.HYDRA_FOLDER).mkdir(parents=True)
+    runner._settle(list(runner.plan.jobs), "failed", "its process ended")
+    assert [runner.status(name) for name in runner.plan.jobs] == ["failed", "not started"]
+
+
+@pytest.mark.slow
+def test_a_sweep_runs_below_a_folder_whose_name_has_an_apostrophe_and_a_space(command, monkeypatch):
+    home = Path("Flann O'Brien")
+    home.mkdir()
+    monkeypatch.chdir(home)
+    assert command("-m", *PLAIN, "seed=1", "trainer.max_steps=1").code == 0
+    assert statuses(sweep_of()) == ["completed"]
