@@ -13,7 +13,7 @@ from lit_dl.sweeps.grid import grid, job_name
         (0, 1, ["optimizer=sgd"], "0_optimizer=sgd"),
         (0, 2, ["+model.x='a/b: c'"], "0_model.x=a-b_c"),
         (1, 2, ["optimizer.lr=0.0012345678901"], "1_optimizer.lr=0.001235"),
-        (1, 2, [f"model.x={'y' * 300}"], "1_model.x=" + "y" * 110),
+        (1, 2, [f"model.x={'y' * 300}"], "1_model.x=" + "y" * 70),
     ],
 )
 def test_names_of_folders(number, total, overrides, name):
