@@ -11,7 +11,7 @@ from tests.sweeps.folders import statuses, sweep_of
 
 from lit_dl import records
 from lit_dl.errors import CommandError
-from lit_dl.sweeps.runner import check_sweep
+from lit_dl.sweeps.runner import SweepRunner, check_sweep
 
 # A job that trains, one that diverges (a linear net with an absurd rate), one that cannot begin.
 MIXED = ("-m", *QUICK, "optimizer=sgd", "activation=identity", "optimizer.lr=0.1,1e30,-1")

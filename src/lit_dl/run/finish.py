@@ -59,7 +59,7 @@ def fill(record: records.RunRecord, run: Run, folder: Path) -> records.RunRecord
         record.diagnostics_seconds = run.monitor.seconds
     record.samples_per_second = run.task.samples_seen / record.seconds if record.seconds else 0.0
     best = Path(records.CHECKPOINTS) / f"{records.BEST}.ckpt"
-    record.best_checkpoint = str(best) if (folder / best).is_file() else None
+    record.best_checkpoint = best.as_posix() if (folder / best).is_file() else None
     record.environment = record.environment or records.describe_environment(str(trainer.strategy.root_device))
     return record
 
