@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: train test test-fast test-slow test-oldest coverage lint bench docs package clean
+.PHONY: train test test-fast test-slow test-oldest test-pythons test-python coverage lint bench docs package clean
 
 # Overrides go into ARGS: make train ARGS="model=cnn optimizer=rmsprop". Without a data set in them: the digits.
 train: .venv/installed
@@ -28,6 +28,23 @@ test-oldest:
 	.venv-oldest/bin/python -m pip install -q -c .venv-oldest/constraints.txt lightning==$(OLDEST) pytest -e .
 	.venv-oldest/bin/python -m pytest tests/test_lightning_seams.py tests/test_tensorboard_seams.py tests/tasks tests/callbacks $(ARGS)
 
+# A run, a sweep with its report, and some tests, with each of these Pythons that is here, in .venv-python3.12 and so on.
+PYTHONS := python3.12 python3.13
+test-pythons:
+	@for python in $(PYTHONS); do \
+	  if ! $$python --version 2> /dev/null; then echo "$$python is not here: not tried"; continue; fi; \
+	  $(MAKE) --no-print-directory test-python PYTHON=$$python ENV=.venv-$${python##*/} || exit 1; \
+	done
+
+test-python:
+	$(PYTHON) -m venv $(ENV)
+	$(ENV)/bin/python -m pip install -q -c constraints.txt pytest -e .
+	rm -rf $(ENV)/outputs
+	$(ENV)/bin/python -m lit_dl.train data=digits trainer.max_epochs=1 hydra.run.dir=$(ENV)/outputs/run
+	$(ENV)/bin/python -m lit_dl.train -m data=digits trainer.max_epochs=1 seed=1,2 hydra.sweep.dir=$(ENV)/outputs/sweep
+	$(ENV)/bin/python -m lit_dl.report $(ENV)/outputs
+	$(ENV)/bin/python -m pytest tests/test_lightning_seams.py tests/test_portability.py tests/test_shell.py $(ARGS)
+
 # The same as test, and says which lines no test has run.
 coverage: .venv/installed-dev
 	$(BIN)/python -m pytest -n auto --cov --cov-report=term:skip-covered $(ARGS)
@@ -50,7 +67,7 @@ package: .venv/installed-dev
 	$(BIN)/python -m build
 
 clean:
-	rm -rf .venv .venv-oldest build dist docs/_build *.egg-info
+	rm -rf .venv .venv-* build dist docs/_build *.egg-info
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
