@@ -25,8 +25,8 @@ def process_number() -> int:
 
 def started_processes() -> int:
     """How many processes torchrun or srun started for this run; 1 where this one was started by itself."""
-    started = os.environ.get("WORLD_SIZE") if "TORCHELASTIC_RUN_ID" in os.environ else None
-    return int(started or os.environ.get("SLURM_STEP_NUM_TASKS", "1"))
+    by = "WORLD_SIZE" if "TORCHELASTIC_RUN_ID" in os.environ else "SLURM_STEP_NUM_TASKS"
+    return int(os.environ.get(by, "1"))
 
 
 def is_first() -> bool:
