@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from lit_dl.data.base import InMemoryData, Samples
+from lit_dl.devices import check_memory
 from lit_dl.errors import check_count, check_number
 
 MAP_SEED, POOL_SEED, TEST_SEED = 0, 1, 2  # the samples are the same whatever the other seeds
@@ -29,7 +30,7 @@ class RandomRegression(InMemoryData):
         val_fraction, normalize, options: the arguments of ``InMemoryData``.
 
     Raises:
-        ValueError: for an argument out of its range.
+        ValueError: for an argument out of its range, or more samples than memory can hold.
     """
 
     name = "regression"
@@ -51,6 +52,8 @@ class RandomRegression(InMemoryData):
         check_count("targets", targets)
         for argument, value in (("signal", signal), ("noise", noise)):
             check_number(argument, value, least=0)
+        size = 4 * (2 * samples * (features + targets) + features * targets)  # float32, pool and test set, and W
+        check_memory(f"samples={samples:,} of features={features:,} and targets={targets:,}", size, "Take fewer")
         self.samples = samples
         self.in_shape = (features,)
         self.num_targets = targets

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 
 from lit_dl.data.base import InMemoryData, Samples, check_classes
+from lit_dl.devices import check_memory
 from lit_dl.errors import check_count, check_number, is_number
 
 POOL_SEED, TEST_SEED = 0, 1  # the points are the same whatever the other seeds
@@ -19,14 +20,14 @@ class Spiral(InMemoryData):
     follows, after CS231n's lecture notes. The test set has as many points, with other noise.
 
     Args:
-        classes: number of arms, from 2 up.
+        classes: number of arms, from 2 to 1,000.
         points: points an arm, from 2 up.
         noise: standard deviation of the angle, in radians.
         turns: revolutions of an arm; None is 2 / classes.
         options: the arguments of ``InMemoryData``.
 
     Raises:
-        ValueError: for an argument out of its range.
+        ValueError: for an argument out of its range, or more points than memory can hold.
     """
 
     name = "spiral"
@@ -39,6 +40,8 @@ class Spiral(InMemoryData):
         check_count("classes", classes, least=2)
         check_classes("spiral", classes)
         check_count("points", points, least=2)
+        size = 2 * classes * points * (2 * 4 + 8)  # pool and test set, each point two float32 and an int64
+        check_memory(f"points={points:,} of classes={classes:,}", size, "Take fewer")
         check_number("noise", noise, least=0, unit=" (radians)")
         if turns is not None and not is_number(turns):
             raise ValueError(f"turns is {turns!r}; it must be a number, or null for 2 / classes")

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from lit_dl.descent.surfaces import SURFACES
-from lit_dl.errors import is_number
+from lit_dl.errors import check_choice, is_number
 
 
 class Point(nn.Module):
@@ -34,8 +34,7 @@ class Point(nn.Module):
         activation: object = None,
     ) -> None:
         super().__init__()
-        if surface not in SURFACES:
-            raise ValueError(f"surface is {surface!r}; it must be {', '.join(SURFACES)}")
+        check_choice("surface", surface, SURFACES)
         if len(in_shape) > 0 or out_features > 0:
             raise ValueError(f"a point on {surface} learns from no samples. Add data=none, or take model=mlp")
         self.surface = surface

@@ -1,5 +1,6 @@
 """What training holds in memory against prediction, by depth and by batch size."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
@@ -14,7 +15,7 @@ from torch import nn
 
 from lit_dl.console import say
 from lit_dl.data.base import InMemoryData
-from lit_dl.devices import describe_device
+from lit_dl.devices import check_memory, describe_device
 from lit_dl.errors import check_count
 from lit_dl.hardware.samples import batch_of
 from lit_dl.hardware.tracking import peak_bytes, saved_bytes
@@ -22,6 +23,7 @@ from lit_dl.models import MLP
 from lit_dl.tasks.supervised import Classifier
 
 MIB = 2**20
+MOST_LAYERS = 10_000
 
 
 class Memory(NamedTuple):
@@ -79,6 +81,9 @@ def compare(
             raise ValueError(f"{name} is {list(values)}; it takes three numbers to see whether they lie on a line")
     for name, value in (("width", width), ("depth", depth), ("batch_size", batch_size)):
         check_count(name, value)
+    check_count("the largest depth", max(depth, *depths), most=MOST_LAYERS)
+    size = 8 * (max(depth, *depths) * width**2 + max(batch_size, *batch_sizes) * (width + math.prod(data.in_shape)))
+    check_memory("networks and batches of these sizes", size, "Take less")
     place = torch.device(device)
     if place.type == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"device is {device!r}, but torch finds no such device on this machine")

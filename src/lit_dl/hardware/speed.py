@@ -1,5 +1,6 @@
 """Where an accelerator wins: the same training steps and the same matrix products on each device."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from functools import partial
@@ -13,7 +14,7 @@ from rich.table import Table
 
 from lit_dl.console import say
 from lit_dl.data.base import InMemoryData
-from lit_dl.devices import describe_device
+from lit_dl.devices import check_memory, describe_device
 from lit_dl.errors import check_count
 from lit_dl.hardware.samples import batch_of
 from lit_dl.hardware.timing import devices, seconds_per_call
@@ -55,6 +56,10 @@ def compare(
     for name, values in (("batch_sizes", batch_sizes), ("sizes", sizes)):
         for value in values:
             check_count(f"{name}: one", value)
+    if not sizes:
+        raise ValueError("sizes is []; name at least one")
+    size = 4 * max([*(3 * n**2 for n in sizes), *(n * math.prod(data.in_shape) for n in batch_sizes)])
+    check_memory("matrices and batches of these sizes", size, "Take smaller ones")
     own = [data.batch_size] if isinstance(data.batch_size, int) else []
     names = {str(device): describe_device(device) for device in devices()}
     steps, products = {}, {}

@@ -6,6 +6,7 @@ from typing import Literal
 
 from torch import nn
 
+from lit_dl.errors import check_choice, check_count
 from lit_dl.models.convnet import ConvNet, check_images
 from lit_dl.models.mlp import check_widths
 
@@ -50,10 +51,8 @@ class CNN(ConvNet):
         check_widths("channels", channels)
         check_widths("kernel_size", [kernel_size])
         check_widths("stride", [stride])
-        if not isinstance(padding, int) or padding < 0:
-            raise ValueError(f"padding is {padding!r}; it must be a whole number from 0 up")
-        if pool not in POOLS:
-            raise ValueError(f"pool is {pool!r}; it must be {' or '.join(POOLS)}")
+        check_count("padding", padding, least=0)
+        check_choice("pool", pool, POOLS)
         check_images("a CNN", in_shape)
         features = nn.Sequential()
         for in_channels, out_channels in pairwise((in_shape[0], *channels)):

@@ -1,10 +1,12 @@
 """What convolutional nets share: layers that see windows of an image, then dense layers."""
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
+from lit_dl.devices import check_memory
 from lit_dl.models.mlp import MLP
 from lit_dl.models.windows import WINDOWED, output_sides
 
@@ -27,7 +29,7 @@ class ConvNet(nn.Module):
     Shapes: (B, *in_shape) to (B, out_features).
 
     Raises:
-        ValueError: for images that are too small.
+        ValueError: for images that are too small, or outputs that memory cannot hold.
     """
 
     def __init__(
@@ -56,6 +58,8 @@ class ConvNet(nn.Module):
                     f"{called} leave nothing of {height}x{width} pixels: {type(layer).__name__} after {channels} "
                     f"channels gives {max(sides[0], 0)}x{max(sides[1], 0)}. {advice}"
                 )
+            outputs = f"{channels:,} channels of {sides[0]:,}x{sides[1]:,} that {called} make of an image"
+            check_memory(outputs, channels * math.prod(sides) * 4, "Take fewer channels or less padding")
         self.head = MLP((channels, *sides), out_features, hidden, activation, None, dropout)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
 

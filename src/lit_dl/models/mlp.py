@@ -7,7 +7,7 @@ from typing import Literal
 
 from torch import nn
 
-from lit_dl.errors import wrong_count
+from lit_dl.errors import check_choice, wrong_count
 
 NORM_KINDS = {"batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
 
@@ -51,8 +51,8 @@ class MLP(nn.Sequential):
         dropout: float = 0.0,
     ) -> None:
         check_widths("hidden", hidden)
-        if norm is not None and norm not in NORM_KINDS:
-            raise ValueError(f"norm is {norm!r}; it must be {', '.join(NORM_KINDS)} or null")
+        if norm is not None:
+            check_choice("norm", norm, (*NORM_KINDS, "null"))
         widths = (math.prod(in_shape), *hidden)
         layers: list[nn.Module] = [nn.Flatten()]
         for width_in, width in pairwise(widths):
@@ -65,10 +65,10 @@ class MLP(nn.Sequential):
         super().__init__(*layers, nn.Linear(widths[-1], out_features))
 
 
-def check_widths(name: str, widths: Sequence[int]) -> None:
-    """Raise a ValueError unless ``widths`` is a sequence of whole numbers from 1 up."""
+def check_widths(name: str, widths: Sequence[int], most: int | None = None) -> None:
+    """Raise a ValueError unless ``widths`` is a sequence of whole numbers from 1 up, or to ``most``."""
     if isinstance(widths, str) or not isinstance(widths, Sequence):
         raise ValueError(f"{name} is {widths!r}; it must be a list of widths, such as [200,200], or [] for none")
     for width in widths:
-        if wrong := wrong_count(width):
+        if wrong := wrong_count(width, most=most):
             raise ValueError(f"{name} is {list(widths)}; of {width!r} in it, {wrong}")

@@ -7,6 +7,8 @@ from torch import Tensor, nn
 
 from lit_dl.models.mlp import check_widths
 
+MOST_USES = 10_000  # of the shared layer: a batch passes each, one after the other
+
 
 class SharedMLP(nn.Module):
     """An MLP whose hidden layers after the first are one and the same.
@@ -39,7 +41,7 @@ class SharedMLP(nn.Module):
     ) -> None:
         super().__init__()
         check_widths("width", [width])
-        check_widths("depth", [depth])
+        check_widths("depth", [depth], most=MOST_USES)
         self.flatten = nn.Flatten()
         self.first = nn.Linear(math.prod(in_shape), width)
         self.shared = nn.Linear(width, width)
