@@ -43,3 +43,12 @@ def test_none_leaves_the_network_as_it_is():
     before = net[1].weight.clone()
     initialize(net, None)
     assert torch.equal(net[1].weight, before)
+
+
+def test_convolutions_whose_weights_lie_in_channels_last_order_can_be_orthogonal():
+    network = CNN((2, 8, 8), 10, channels=[4, 6], hidden=[])
+    initialize(network, nn.init.orthogonal_)
+    weight = network.features[3].weight
+    assert not weight.is_contiguous()
+    rows = weight.flatten(1)
+    assert torch.allclose(rows @ rows.T, torch.eye(6), atol=1e-5)

@@ -20,7 +20,19 @@ def initialize(network: nn.Module, init: Callable[[Tensor], object] | None) -> N
     for module in network.modules():
         weight = getattr(module, "weight", None)
         if isinstance(weight, nn.Parameter) and weight.dim() >= 2:
-            init(weight)
+            _set(weight, init)
             bias = getattr(module, "bias", None)
             if isinstance(bias, nn.Parameter):
                 bias.zero_()
+
+
+def _set(weight: Tensor, init: Callable[[Tensor], object]) -> None:
+    """Let ``init`` set a weight; through a copy where it needs rows, which weights in channels_last order have not."""
+    try:
+        init(weight)
+    except RuntimeError:  # of orthogonal_; for the others a copy would be filled in another order
+        if weight.is_contiguous():
+            raise
+        copy = weight.contiguous()
+        init(copy)
+        weight.copy_(copy)
