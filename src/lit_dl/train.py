@@ -16,6 +16,7 @@ from lit_dl.cli.process import undisturbed
 from lit_dl.cli.values import check_values
 from lit_dl.console import console, say, start_block
 from lit_dl.errors import CommandError, command_errors
+from lit_dl.run import build as builder
 from lit_dl.run.build import Run, build
 from lit_dl.run.finish import finish, tell, write_record
 from lit_dl.run.heading import heading
@@ -26,7 +27,7 @@ from lit_dl.run.resumption import check_unfinished
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command ``lit-dl``; gives the exit code."""
-    return run_command(train, arguments)
+    return run_command(train, arguments, try_out)
 
 
 def train(request: RunRequest) -> None:
@@ -53,6 +54,20 @@ def train(request: RunRequest) -> None:
         give_up(request, run, record, error)
         raise
     tell(request, run, record)
+
+
+def try_out(request: RunRequest) -> list[str]:
+    """See whether a job of a sweep can be, as far as its config and its objects tell; its data is not loaded.
+
+    Returns:
+        the metrics that it would have; none where nothing is trained.
+
+    Raises:
+        CommandError: if it cannot be.
+        OSError: if a file is missing that tells the shape of the data.
+    """
+    ask(request)
+    return builder.try_out(request) if request.cfg.hardware is None else []
 
 
 def ask(request: RunRequest) -> None:
@@ -103,6 +118,13 @@ def fit(request: RunRequest, run: Run, record: records.RunRecord) -> None:
             run.trainer.fit(run.task, datamodule=run.data, ckpt_path=None if run.start is None else str(run.start.path))
     except MisconfigurationException as error:  # what Lightning can tell only with the data at hand
         raise CommandError(f"trainer: {error}") from error
+    except ValueError as error:
+        if "val_check_interval" not in str(error):
+            raise
+        raise CommandError(
+            f"trainer.val_check_interval={request.cfg.trainer.val_check_interval}: an epoch has fewer batches. Take at "
+            "most as many, a share of an epoch such as 0.5, or null for once an epoch"
+        ) from error
     record.status, record.stop_reason = _how_it_ended(run)
 
 

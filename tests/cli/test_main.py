@@ -22,12 +22,17 @@ WRONG = [
     ("init=he +init.gain=1", ["init:", "gain"]),
     ("+optimizer.foo=1", ["optimizer:", "foo"]),
     ("scheduler=onecycle trainer.max_epochs=-1", ["scheduler:", "trainer.max_epochs"]),
-    ("loss.label_smoothing=2", ["loss:", "label_smoothing"]),
+    ("loss.label_smoothing=2", ["loss.label_smoothing=2", "from 0 to 1"]),
     ("early_stopping=on early_stopping.patience=abc", ["early_stopping.patience=abc", "from 1 up"]),
     ("early_stopping=on early_stopping.monitor=val/r2", ["early_stopping.monitor=val/r2", "train/loss, train/acc"]),
     ("diagnostics.on_divergence=no", ["diagnostics:", "on_divergence is 'no'", "stop or continue"]),
     ("logger._target_=nowhere.Logger", ["logger:", "nowhere.Logger"]),
     ("trainer.precision=7", ["trainer:", "7", "16-mixed"]),  # Lightning's own check
+    ("trainer.val_check_interval=1000", ["trainer.val_check_interval=1000", "fewer batches"]),
+    ("data=[digits,spiral]", ["data=[digits,spiral]", "the name of one choice", "arrays, digits"]),
+    ("hydra.job=${seed}", ["hydra.job=${seed}: it cannot be read"]),
+    ("optimizer.lr=${nothing}", ["optimizer.lr=${nothing}", "'nothing' not found"]),
+    ("+logger.foo=1", ["logger:", "foo is 1"]),
     ("trainer.limit_val_batches=0.1", ["trainer:", "limit_val_batches"]),  # Lightning's, with the data at hand
     ("experiment=himmelblau data=none l1=0.5", ["l1=0.5", "no weights"]),
     ("hardware=3", ["hardware=3", "experiment=devices"]),
@@ -153,9 +158,9 @@ def test_two_runs_of_the_same_second_get_a_folder_each(command):
 
 
 def test_a_job_that_cannot_begin_does_not_end_the_sweep(command):
-    result = command("-m", "data=digits", "trainer.max_epochs=1", "dropout=1.5,0.5")
+    result = command("-m", "data=digits", "trainer.max_epochs=1", "data.train_size=1351,100")
     assert result.code == 1
-    assert "dropout=1.5" in result.err
+    assert "train_size is 1,351" in result.err
     statuses = {path.parent.name[:1]: path.read_text() for path in Path("outputs").rglob("metrics.json")}
     assert '"failed"' in statuses["0"]
     assert '"completed"' in statuses["1"]

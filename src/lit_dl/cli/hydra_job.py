@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
@@ -42,10 +43,17 @@ class HydraJob:
     Args:
         function: does one run; one that can be imported.
         arguments: of the command, as they were typed.
+        trial: tries out one run without a trace, and gives the metrics that it would have.
     """
 
-    def __init__(self, function: Callable[[RunRequest], None], arguments: Sequence[str]) -> None:
+    def __init__(
+        self,
+        function: Callable[[RunRequest], None],
+        arguments: Sequence[str],
+        trial: Callable[[RunRequest], Sequence[str]] | None = None,
+    ) -> None:
         self.function = function
+        self.trial = trial
         self.arguments = list(arguments)
         self.codes: list[int] = []  # exit codes, of the run or of the sweep as a whole
         self.full_error = os.environ.get(FULL_ERROR)  # as the user has it; Hydra is called with another value
@@ -67,6 +75,33 @@ class HydraJob:
                 self._do_in_sweep(request)
             else:
                 self.codes.append(self._do(request))
+
+    def try_out(self, cfg: DictConfig, overrides: Sequence[str]) -> Sequence[str]:
+        """See whether a job of a sweep can be, before any has begun.
+
+        Args:
+            cfg: the job's, with Hydra's own part.
+            overrides: of the job.
+
+        Returns:
+            the metrics that it would have; none where that is not known.
+
+        Raises:
+            CommandError: if it cannot be.
+        """
+        if self.trial is None:
+            return []
+        choices = cfg.hydra.runtime.choices
+        own = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
+        request = RunRequest(own, Path.cwd(), list(overrides), records.named_choices(choices), is_job=True)
+        find_users_classes()
+        try:
+            with process_put_back():
+                return self.trial(request)
+        except CommandError:
+            raise
+        except Exception:  # a file that is missing, or what nobody foresaw: the job itself tells it, and its log why
+            return []
 
     def _do_in_sweep(self, request: RunRequest) -> None:
         folder = request.folder
@@ -147,11 +182,17 @@ def request_of(cfg: DictConfig) -> RunRequest:
     return RunRequest(
         cfg,
         Path(hydra.runtime.output_dir),
-        list(hydra.overrides.task),
+        as_typed(hydra.overrides.task),
         records.named_choices(hydra.runtime.choices),
         hydra.runtime.choices["hydra/launcher"],
         is_job=hydra.mode != RunMode.RUN,  # a job whose experiment was named by another experiment has no mode
     )
+
+
+def as_typed(overrides: Any) -> list[str]:
+    """Overrides as they were typed; read one by one, a ``${seed}`` in them would be looked for among Hydra's keys."""
+    texts = OmegaConf.to_container(overrides, resolve=False)
+    return [str(text) for text in texts] if isinstance(texts, list) else []
 
 
 def say_why(error: BaseException | None, message: str, code: int) -> int:

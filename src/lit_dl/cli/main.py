@@ -29,6 +29,7 @@ from lit_dl.cli.hydra_job import (
 from lit_dl.cli.mistakes import check_typed
 from lit_dl.cli.process import place_of, process_put_back
 from lit_dl.cli.resume import check_run_folder, expand_resume
+from lit_dl.cli.shape import check_choices
 from lit_dl.console import console
 from lit_dl.errors import CommandError
 from lit_dl.run.request import RunRequest
@@ -40,12 +41,17 @@ SPIN = "50000"  # turns that an idle OpenMP thread waits before it sleeps; libgo
 
 
 @any_text_printable()
-def run_command(function: Callable[[RunRequest], None], arguments: Sequence[str] | None = None) -> int:
+def run_command(
+    function: Callable[[RunRequest], None],
+    arguments: Sequence[str] | None = None,
+    trial: Callable[[RunRequest], Sequence[str]] | None = None,
+) -> int:
     """Compose the config, do one run or each job of a sweep, and give the exit code.
 
     Args:
         function: does one run; one that can be imported, for the launchers' processes.
         arguments: of the command; None takes them from ``sys.argv``.
+        trial: tries out one run without a trace, for each job of a sweep before the first begins; as ``function``.
     """
     typed = list(sys.argv[1:] if arguments is None else arguments)
     try:
@@ -57,7 +63,7 @@ def run_command(function: Callable[[RunRequest], None], arguments: Sequence[str]
     find_users_classes()
     for sweeper in (GridSweeper, OptunaSweeper):
         Plugins.instance().register(sweeper)
-    job = HydraJob(function, typed)
+    job = HydraJob(function, typed, trial)
     with process_put_back():
         os.environ.setdefault("GOMP_SPINCOUNT", SPIN)
         logging.raiseExceptions = False  # a full disk is said once, not by the log for each line it cannot write
@@ -76,6 +82,7 @@ def _call_hydra(job: HydraJob, typed: list[str]) -> int | None:
         job.arguments = expand_resume(typed)
         if records.is_first():
             check_run_folder(job.arguments)
+        check_choices(job.arguments)
         with process_put_back(), place_of(job.arguments) as place:
             sys.argv[1:] = [*job.arguments, *place]
             os.environ[FULL_ERROR] = "1"  # Hydra then raises, instead of printing a trace and leaving
@@ -91,6 +98,10 @@ def _call_hydra(job: HydraJob, typed: list[str]) -> int | None:
         return say_why(error, str(error), WRONG_COMMAND)
     except OSError as error:
         return say_why(error, not_begun(error), FAILURE)
+    except (TypeError, AttributeError, AssertionError, LookupError, RecursionError) as error:
+        # Of Hydra, where what is typed for its own keys is no such thing.
+        own = " ".join(each for each in typed if each.lstrip("+~").startswith("hydra")) or "the command"
+        return say_why(error, f"{own}: it cannot be read: {type(error).__name__}: {error}", WRONG_COMMAND)
     except KeyboardInterrupt:
         return say_why(None, "interrupted", INTERRUPTED)
     except SystemExit as leaving:  # of argparse, which has printed its message

@@ -1,6 +1,8 @@
 """From what was asked for to the objects of a run: data, task, and the Trainer with all that watches it."""
 
+import inspect
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -8,6 +10,9 @@ from omegaconf import DictConfig, OmegaConf
 from lit_dl import records
 from lit_dl.errors import CommandError, command_errors
 from lit_dl.metrics import defined_for, is_better_larger
+from lit_dl.overrides import without
+from lit_dl.run.arguments import check_arguments
+from lit_dl.run.asked_devices import check_devices
 from lit_dl.run.objects import build_network, build_task, recipe
 from lit_dl.run.request import RunRequest
 from lit_dl.run.resumption import StartingPoint, starting_point
@@ -22,6 +27,8 @@ if TYPE_CHECKING:
     from lit_dl.data.module import DataModule
     from lit_dl.models.summary import Row
     from lit_dl.tasks.base import Task
+
+GIVEN = ("mode", "plugins")  # arguments of early stopping and trainer that are worked out here
 
 
 @dataclass
@@ -45,21 +52,14 @@ def build(request: RunRequest) -> Run:
     Raises:
         CommandError: if they cannot be built so.
     """
-    from lightning.pytorch import seed_everything
-
     from lit_dl.callbacks.checkpoints import BestAndLast
-    from lit_dl.models.summary import layer_table
 
     cfg = request.cfg
     start = starting_point(request)
-    seed_everything(cfg.seed, verbose=False)
-    data, network = build_network(cfg)
-    with command_errors("model"):
-        layers = layer_table(network, data.in_shape)
-    task = build_task(request, data, network)
+    data, task, layers = _learner(request)
     monitor = _monitor(cfg)
     if cfg.compile:
-        network.compile()  # in place, so that checkpoints have the same names
+        task.network.compile()  # in place, so that checkpoints have the same names
     early_stopping = _early_stopping(cfg, data, task)
     best = None
     if cfg.trainer.enable_checkpointing:
@@ -71,26 +71,55 @@ def build(request: RunRequest) -> Run:
     callbacks = [each for each in (early_stopping, best, monitor, continuation) if each is not None]
     if monitor is not None:
         callbacks += _pictures(request, data)
-    return Run(
-        data,
-        task,
-        _trainer(request, data, callbacks, start),
-        best,
-        early_stopping,
-        monitor,
-        continuation,
-        start,
-        layers,
-    )
+    trainer = _trainer(request, data, callbacks, start)
+    return Run(data, task, trainer, best, early_stopping, monitor, continuation, start, layers)
 
 
 def _continuation(request: RunRequest) -> "Continuation":
     from lit_dl.callbacks.continuation import Continuation
 
     def write_config() -> None:
-        records.write_config(OmegaConf.to_yaml({**request.cfg, "resume": None}), request.overrides, request.folder)
+        overrides = without("resume", request.overrides)
+        records.write_config(OmegaConf.to_yaml({**request.cfg, "resume": None}), overrides, request.folder)
 
     return Continuation(request.folder, request.cfg.resume is not None, write_config)
+
+
+def try_out(request: RunRequest) -> list[str]:
+    """Build what can be built without a trace, and let it go: a job of a sweep, before the first has begun.
+
+    Returns:
+        the metrics that such a run has.
+
+    Raises:
+        CommandError: if it cannot be built so.
+        OSError: if a file is missing that tells the shape of the data.
+    """
+    cfg = request.cfg
+    data, task, _ = _learner(request)
+    _monitor(cfg)
+    _early_stopping(cfg, data, task)
+    check_devices(cfg.trainer)
+    with command_errors("trainer"):
+        recipe(cfg.trainer, later=GIVEN)
+    with command_errors("logger"):
+        if cfg.logger is not None:
+            _check_writer(cfg.logger)
+            recipe(cfg.logger)
+    return defined_for(max(data.out_features, 1), task.metric_names)
+
+
+def _learner(request: RunRequest) -> "tuple[DataModule, Task, list[Row]]":
+    """Data, the task with a network for it, and the table of its layers."""
+    from lightning.pytorch import seed_everything
+
+    from lit_dl.models.summary import layer_table
+
+    seed_everything(request.cfg.seed, verbose=False)
+    data, network = build_network(request.cfg)
+    with command_errors("model"):
+        layers = layer_table(network, data.in_shape)
+    return data, build_task(request, data, network), layers
 
 
 def _monitor(cfg: DictConfig) -> "GradientMonitor | None":
@@ -134,7 +163,7 @@ def _early_stopping(cfg: DictConfig, data: "DataModule", task: "Task") -> "Early
         raise CommandError("early_stopping=on tests the best parameters, so it needs trainer.enable_checkpointing=true")
     with command_errors("early_stopping"):
         # Validation comes before the end of the training epoch, and with it what train/* was over that epoch.
-        stopping: EarlyStopping = recipe(cfg.early_stopping)(
+        stopping: EarlyStopping = recipe(cfg.early_stopping, later=GIVEN)(
             mode=better, check_on_train_epoch_end=monitor.startswith("train")
         )
     return stopping
@@ -146,11 +175,7 @@ def _trainer(request: RunRequest, data: "DataModule", callbacks: list[Any], star
     from lit_dl.callbacks.trace import Trace
 
     cfg, folder = request.cfg, request.folder
-    _check_accelerator(cfg.trainer.accelerator)
-    if any(word in str(cfg.trainer.strategy) for word in ("spawn", "fork", "notebook")):
-        raise CommandError(
-            f"trainer.strategy={cfg.trainer.strategy}: its processes keep the results to themselves. Take ddp instead"
-        )
+    check_devices(cfg.trainer)
     if cfg.trainer.enable_progress_bar:
         callbacks.append(EpochProgress() if data.out_features else Trace())
     logger: Any = False
@@ -159,10 +184,11 @@ def _trainer(request: RunRequest, data: "DataModule", callbacks: list[Any], star
         is_board = cfg.logger["_target_"].endswith("TensorBoardLogger")
         purge = {"purge_step": start.step + 1} if start is not None and is_board else {}
         with command_errors("logger"):
+            _check_writer(cfg.logger)
             logger = recipe(cfg.logger)(save_dir=str(folder), **purge)
     with command_errors("trainer"):
         plugins = _plugins(cfg.trainer.plugins)
-        trainer: Trainer = recipe(cfg.trainer)(
+        trainer: Trainer = recipe(cfg.trainer, later=GIVEN)(
             plugins=[*plugins, AtomicCheckpointIO()],
             callbacks=callbacks,
             logger=logger,
@@ -173,21 +199,24 @@ def _trainer(request: RunRequest, data: "DataModule", callbacks: list[Any], star
     return trainer
 
 
+def _check_writer(node: DictConfig) -> None:
+    """TensorBoard's logger hands what it does not know to the writer, which it makes when training has begun."""
+    from lightning.pytorch.loggers import TensorBoardLogger
+
+    known = inspect.signature(TensorBoardLogger).parameters
+    rest = {key: node[key] for key in map(str, node) if key not in known and not key.startswith("_")}
+    if rest and node.get("_target_") == "lightning.pytorch.loggers.TensorBoardLogger":
+        from torch.utils.tensorboard import SummaryWriter
+
+        check_arguments(partial(SummaryWriter, **rest))
+
+
 def _plugins(node: Any) -> list[Any]:
-    """What ``trainer.plugins`` names: one or several, by name or as nodes with ``_target_``."""
+    """What ``trainer.plugins`` names, one or several nodes with ``_target_``."""
     if node is None:
         return []
     nodes = list(node) if OmegaConf.is_list(node) else [node]
-    return [recipe(each)() if OmegaConf.is_dict(each) else each for each in nodes]
-
-
-def _check_accelerator(name: str) -> None:
-    from lit_dl.lightning_seams import accelerators
-
-    known, usable = accelerators()
-    is_gpu = bool({"cuda", "mps"} & set(usable))
-    choices = f"Here it can be auto, {', '.join(usable)}" + (", gpu" if is_gpu else "")
-    if name not in known and name not in ("auto", "gpu"):
-        raise CommandError(f"trainer.accelerator={name}: no accelerator of Lightning. {choices}")
-    if name not in usable and name != "auto" and not (name == "gpu" and is_gpu):
-        raise CommandError(f"trainer.accelerator={name}: torch finds none on this machine. {choices}")
+    for each in nodes:
+        if not OmegaConf.is_dict(each):
+            raise ValueError(f"plugins: one is {each!r}; it must be a class of Lightning's as a node with _target_")
+    return [recipe(each)() for each in nodes]

@@ -1,7 +1,8 @@
 """From nodes of a config to data, network, optimizer and task: the one place that calls Hydra's ``instantiate``."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hydra.errors import InstantiationException
@@ -10,6 +11,7 @@ from omegaconf import DictConfig
 
 from lit_dl import records
 from lit_dl.errors import CommandError, command_errors
+from lit_dl.run.arguments import check_arguments
 from lit_dl.run.request import RunRequest
 
 if TYPE_CHECKING:
@@ -24,23 +26,29 @@ if TYPE_CHECKING:
 GROUPING = ("layer_lr_decay", "decay_biases_and_norms")  # keys of every optimizer, for lit_dl.optim.groups
 
 
-def recipe(node: Any) -> Callable[..., Any]:
+def recipe(node: Any, later: Collection[str] = ()) -> Callable[..., Any]:
     """What a config node names, with its arguments bound; to be called with the objects that no config can hold.
 
     Args:
         node: a config with ``_target_``.
+        later: arguments that the caller gives, whatever the config has for them.
 
     Raises:
-        ValueError: if it names nothing, or what it names cannot be found.
+        ValueError: if it names nothing, what it names cannot be found, or a value is of the wrong kind.
     """
     if "_target_" not in node:
         raise ValueError("the config names no class (_target_); take a choice of this group")
+    target = node["_target_"]
+    if not isinstance(target, str) or not target:
+        raise ValueError(f"_target_ is {target!r}; it must be the name of a class, such as torch.optim.Adam")
     try:
         made: Callable[..., Any] = instantiate(node, _partial_=True, _convert_="all")
     except InstantiationException as error:
-        if isinstance(error.__cause__, OSError):
-            raise ValueError(str(error.__cause__)) from error.__cause__
-        raise ValueError(str(error.__cause__ or error)) from error.__cause__
+        if error.__cause__ is None or isinstance(error.__cause__, ImportError | AttributeError):
+            why = str(error.__cause__ or error).partition("\nfull_key")[0].replace("\n", " ")
+            raise ValueError(f"_target_ is {target!r}: {why}") from error
+        raise ValueError(str(error.__cause__)) from error.__cause__
+    check_arguments(made, later)
     return made
 
 
@@ -52,11 +60,38 @@ def build_network(cfg: DictConfig) -> "tuple[DataModule, nn.Module]":
     """
     with command_errors("data"):
         data = recipe(cfg.data)(shuffle_seed=cfg.seed)
+    with command_errors("activation"):
+        activation = recipe(cfg.activation)
     with command_errors("model"):
-        network = recipe(cfg.model)(
-            in_shape=data.in_shape, out_features=data.out_features, activation=recipe(cfg.activation)
-        )
+        shapes = {"in_shape": data.in_shape, "out_features": data.out_features}
+        make = partial(recipe(cfg.model), **shapes, activation=activation)
+        if cfg.model["_target_"].startswith("lit_dl."):
+            _check_size(make)
+        network = make()
     return data, network
+
+
+def _check_size(make: "Callable[[], nn.Module]") -> None:
+    """Refuse a network whose parameters and gradients cannot be held, before any of it is.
+
+    It is made once more, without memory (torch's meta device) and without a draw from the random numbers. That is for
+    lit_dl's own networks: one of the user's may do more than make parameters, such as load them.
+
+    Raises:
+        ValueError: if it is too large.
+    """
+    import torch
+
+    from lit_dl.devices import check_memory
+
+    try:
+        with torch.random.fork_rng(devices=[]), torch.device("meta"):
+            size = sum(2 * p.numel() * p.element_size() for p in make().parameters())
+    except Exception as error:
+        if "overflow" in str(error).lower() or isinstance(error, OverflowError):
+            raise ValueError("a layer has more parameters than can be counted. Take smaller layers") from error
+        return
+    check_memory("its parameters and their gradients", size, "Take smaller layers")
 
 
 def build_task(request: RunRequest, data: "DataModule", network: "nn.Module") -> "Task":
