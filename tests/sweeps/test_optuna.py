@@ -56,7 +56,8 @@ def trials(storage: str) -> list:
 
 def test_a_study_goes_on_past_failed_and_diverged_jobs_is_stored_and_can_be_continued(command):
     random = ("hydra.sweeper.sampler=random", "hydra.sweeper.seed=0")  # whose first six draws have all three
-    result = command(*SEARCH, "optimizer.lr=0.1,1e30,-1", "hydra.sweeper.n_trials=6", *random)
+    sizes = "data.train_size=1350,1351"  # of which the second is known to be too many once the data is loaded
+    result = command(*SEARCH, "optimizer.lr=0.1,1e30", sizes, "hydra.sweeper.n_trials=6", *random)
     (file,) = Path("outputs").rglob("sweep.json")
     jobs = records.read_sweep(file.parent).jobs
     found = {name: records.read_run(file.parent / name) for name in jobs}
@@ -90,6 +91,16 @@ REFUSED = [
     ("optimizer.lr=0.1,0.2 hydra.sweeper.sampler=grid", ["sampler=grid", "tpe or random"]),
     ("optimizer.lr=0.1,0.2 hydra.sweeper.direction=up", ["direction=up", "minimize, maximize"]),
     ("optimizer.lrr=0.1,0.2", ["optimizer.lrr", "Did you mean optimizer.lr"]),
+    ("optimizer.lr=interval(-1,1)", ["optimizer.lr=-1", "above 0", "none has begun"]),
+    ("optimizer.lr=0.1,0.2 hydra.sweeper.seed=abc", ["hydra.sweeper.seed=abc", "whole number"]),
+    ("optimizer.lr=0.1,0.2 hydra.sweeper.study_name=null", ["hydra.sweeper.study_name=None", "text"]),
+    ("optimizer.lr=0.1,0.2 hydra.sweeper.params=3", ["hydra.sweeper.params=3", "mapping"]),
+    ("optimizer.lr=0.1,0.2 hydra.sweeper.storage=[1]", ["hydra.sweeper.storage=[1]", "sqlite:///study.db"]),
+    ("optimizer.lr=0.1,0.2 hydra.sweeper.storage=abc", ["hydra.sweeper.storage=abc", "sqlite:///study.db"]),
+    (
+        "optimizer.lr=0.1,0.2 hydra.sweeper.storage=sqlite:///no/where.db",
+        ["hydra.sweeper.storage=sqlite:///no/where.db", "cannot be opened", "a folder that exists"],
+    ),
 ]
 
 

@@ -13,8 +13,9 @@ from lit_dl import records
 from lit_dl.errors import CommandError
 from lit_dl.sweeps.runner import SweepRunner, check_sweep
 
-# A job that trains, one that diverges (a linear net with an absurd rate), one that cannot begin.
-MIXED = ("-m", *QUICK, "optimizer=sgd", "activation=identity", "optimizer.lr=0.1,1e30,-1")
+# A job that trains, one that diverges (a linear net with an absurd rate), and two that cannot begin, which is known
+# once the data is loaded.
+MIXED = ("-m", *QUICK, "optimizer=sgd", "activation=identity", "optimizer.lr=0.1,1e30", "data.train_size=1350,1351")
 
 
 @pytest.mark.parametrize("launcher", ["basic", pytest.param("joblib", marks=pytest.mark.slow)])
@@ -37,13 +38,13 @@ def test_the_same_on_clusters(tmp_path, launcher):
 
 def check_mixed(code: int, out: str, err: str, root: Path = Path()) -> None:
     sweep = sweep_of(root)
-    assert statuses(sweep) == ["completed", "diverged", "failed"]
+    assert statuses(sweep) == ["completed", "failed", "diverged", "failed"]
     assert code == 1
-    assert "optimizer.lr=-1: it must be a number above 0" in err
+    assert "train_size is 1,351, but digits has 1,350 training samples" in err
     assert "Traceback" not in err
     assert f"sweep.resume={sweep.relative_to(root)}" in err
-    lines = re.findall(r"^job \d of 3 .*", out, re.MULTILINE)
-    assert len(lines) == 3
+    lines = re.findall(r"^job \d of 4 .*", out, re.MULTILINE)
+    assert len(lines) == 4
     assert sum("diverged: loss or gradient not finite" in line for line in lines) == 1
     page = (sweep / "report.html").read_text()
     assert all(status in page for status in ("completed", "diverged", "failed"))
@@ -87,16 +88,16 @@ def test_cross_validation_is_one_command_with_mean_and_spread_over_the_folds(com
 
 
 def test_fail_fast_stops_at_the_first_and_the_rest_can_be_done_later(command):
-    result = command(*MIXED[:-1], "optimizer.lr=0.1,-1,0.2", "sweep.fail_fast=true", "diagnostics=off")
+    result = command(*MIXED[:-2], "data.train_size=100,1351,200", "sweep.fail_fast=true", "diagnostics=off")
     assert result.code == 1
     assert statuses(sweep_of()) == ["completed", "failed", None]
     assert "sweep.fail_fast" in result.err
-    first = (sweep_of() / "0_optimizer.lr=0.1/metrics.json").read_bytes()
+    first = (sweep_of() / "0_data.train_size=100/metrics.json").read_bytes()
     again = command(f"sweep.resume={sweep_of()}", "sweep.fail_fast=false")
-    assert again.code == 1  # the second job still has a rate that cannot be
-    assert "to do: 1_optimizer.lr=-1, 2_optimizer.lr=0.2" in again.out
+    assert again.code == 1  # the second job still asks for more samples than there are
+    assert "to do: 1_data.train_size=1351, 2_data.train_size=200" in again.out
     assert statuses(sweep_of()) == ["completed", "failed", "completed"]
-    assert (sweep_of() / "0_optimizer.lr=0.1/metrics.json").read_bytes() == first
+    assert (sweep_of() / "0_data.train_size=100/metrics.json").read_bytes() == first
 
 
 @pytest.mark.slow

@@ -2,7 +2,7 @@
 
 import itertools
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -14,7 +14,9 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from lit_dl.errors import CommandError
-from lit_dl.overrides import read_all, without
+from lit_dl.metrics import FIRST_CHOICES
+from lit_dl.overrides import Override as Asked
+from lit_dl.overrides import last_value, read_all, without
 from lit_dl.records import file_name
 from lit_dl.sweeps.runner import SweepRunner
 
@@ -29,6 +31,8 @@ class JobSweeper(Sweeper):
     """
 
     def __init__(self, params: Mapping[str, Any] | None = None) -> None:
+        if params is not None and not isinstance(params, Mapping):
+            raise CommandError(f"hydra.sweeper.params={params}: it must be a mapping of keys to the values of each")
         self.params = dict(params or {})
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
@@ -58,7 +62,7 @@ class GridSweeper(JobSweeper):
         jobs = grid(parse(self.context, self.params, arguments).values())
         varied = [key for key, values in _values(jobs).items() if len(set(values)) > 1]
         if self.config.sweep.resume is None:
-            check_jobs(self.config, self.context, jobs)
+            check_jobs(self.config, self.context, jobs, self.job)
         run = SweepRunner(self.config, self.launcher, self.job, len(jobs))
         if run.plan.jobs:
             run.total = len(run.plan.jobs)
@@ -123,19 +127,58 @@ def _short(value: str) -> str:
     return value.strip("[]'\"").replace(", ", "-").replace(",", "-")
 
 
-def check_jobs(config: DictConfig, context: HydraContext, jobs: Sequence[Sequence[str]]) -> None:
-    """Compose each job's config, before any has begun.
+def check_jobs(config: DictConfig, context: HydraContext, jobs: Sequence[Sequence[str]], task: Any) -> None:
+    """Compose each job's config and try out what it names, before any has begun.
+
+    Jobs that differ in their seeds alone are tried out once.
+
+    Args:
+        config: Hydra's, of the sweep as a whole.
+        context: Hydra's.
+        jobs: the overrides of each.
+        task: lit_dl.cli.hydra_job.HydraJob.
 
     Raises:
-        CommandError: if one of them is an experiment that is a sweep of its own, and would be run as a single job.
+        CommandError: if one of them cannot be, is an experiment that is a sweep of its own and would be run as a single
+            job, or if none has the metric that the sweep is to be ranked by.
         HydraException: if one has a wrong key or choice.
     """
+    metrics: dict[str, None] = {}
+    varied = {key for key, values in _values(jobs).items() if len(set(values)) > 1}
+    tried: set[str] = set()
     for job in jobs:
-        params = context.config_loader.load_sweep_config(config, list(job)).hydra.sweeper.params
+        composed = context.config_loader.load_sweep_config(config, list(job))
+        params = composed.hydra.sweeper.params
         given = {asked.key for asked in read_all(job)}
         if params is not None and not {asked.key for asked in read_all(params)} <= given:
             name = next((o for o in job if o.startswith("experiment=")), "a job")
             raise CommandError(f"{name} is a sweep of its own, over {', '.join(params)}: run it by itself")
+        but_seed = " ".join(asked.text for asked in read_all(job) if not _is_seed(asked))
+        if but_seed not in tried:
+            tried.add(but_seed)
+            metrics.update(dict.fromkeys(_try_out(task, composed, job, varied)))
+    _check_metric(config, task.arguments, list(metrics))
+
+
+def _is_seed(asked: Asked) -> bool:
+    """Whether an override sets a seed that can be, by which a job can be no other than one with another seed."""
+    return asked.key == "seed" and asked.value.isdecimal() and len(asked.value) < 10  # of the ten digits of 2**32
+
+
+def _try_out(task: Any, composed: DictConfig, job: Sequence[str], varied: Collection[str]) -> Sequence[str]:
+    try:
+        return task.try_out(composed, job)
+    except CommandError as error:
+        own = " ".join(asked.text for asked in read_all(job) if asked.key in varied)
+        raise CommandError(f"{error}" + (f"\nSo it is with the job {own}; none has begun" if own else "")) from error
+
+
+def _check_metric(config: DictConfig, arguments: Sequence[str], known: Sequence[str]) -> None:
+    """A metric that was asked for must be one that a job has; where none was, each kind of job has its usual one."""
+    metric = config.sweep.metric
+    asked = metric != FIRST_CHOICES[0] or last_value("sweep.metric", arguments) is not None
+    if known and asked and metric not in known:
+        raise CommandError(f"sweep.metric={metric}: no job has it. It can be {', '.join(known)}")
 
 
 def _values(jobs: Sequence[Sequence[str]]) -> dict[str, list[str]]:

@@ -21,9 +21,12 @@ if TYPE_CHECKING:
     from optuna import Study
     from optuna.distributions import BaseDistribution
     from optuna.samplers import BaseSampler
+    from optuna.storages import RDBStorage
 
 JOB = "job"  # user attribute of a trial: the path of its job's folder
 DATABASE = "study.db"
+MOST_SEED = 2**31 - 1  # so that the seed of a sweep that goes on, which is this and its jobs, stays below 2**32
+EXAMPLES = {"storage": "sqlite:///study.db", "study_name": "lit_dl"}
 
 
 class OptunaSweeper(JobSweeper):
@@ -69,6 +72,11 @@ class OptunaSweeper(JobSweeper):
             raise CommandError(f"hydra.sweeper.sampler={sampler}: it can be tpe or random")
         if direction not in (None, "minimize", "maximize"):
             raise CommandError(f"hydra.sweeper.direction={direction}: it can be minimize, maximize or null")
+        if wrong := wrong_count(seed, 0, MOST_SEED):
+            raise CommandError(f"hydra.sweeper.seed={seed}: {wrong}")
+        for name, text in (("storage", storage), ("study_name", study_name)):
+            if (text is not None or name == "study_name") and not (isinstance(text, str) and text):
+                raise CommandError(f"hydra.sweeper.{name}={text}: it must be text, such as {EXAMPLES[name]}")
         self.n_trials, self.n_jobs = n_trials, n_jobs
         self.sampler, self.seed = sampler, seed
         self.direction, self.storage, self.study_name = direction, storage, study_name
@@ -95,11 +103,12 @@ class OptunaSweeper(JobSweeper):
                 "hydra/sweeper=optuna: nothing to search. Give a key several values or an interval, such as "
                 '"optimizer.lr=tag(log,interval(1e-4,1))"'
             )
-        check_jobs(self.config, self.context, [[*fixed, *(f"{key}={_first(d)}" for key, d in space.items())]])
+        check_jobs(self.config, self.context, [[*fixed, *job] for job in corners(space)], self.job)
+        storage = self._open_storage()
         run = SweepRunner(self.config, self.launcher, self.job, self.n_trials)
         maximize = self.direction == "maximize" if self.direction else is_better_larger(run.plan.metric)
         study = optuna.create_study(
-            storage=self.storage or f"sqlite:///{run.folder / DATABASE}",
+            storage=storage or f"sqlite:///{run.folder / DATABASE}",
             study_name=self.study_name,
             direction="maximize" if maximize else "minimize",
             load_if_exists=True,
@@ -118,6 +127,25 @@ class OptunaSweeper(JobSweeper):
 
         seed = int(np.random.SeedSequence([self.seed, others, number]).generate_state(1)[0])
         return TPESampler(seed=seed) if self.sampler == "tpe" else RandomSampler(seed=seed)
+
+    def _open_storage(self) -> "RDBStorage | None":
+        """The database that was named.
+
+        Raises:
+            CommandError: if it cannot be opened.
+        """
+        if self.storage is None:
+            return None
+        from optuna.storages import RDBStorage
+
+        try:
+            return RDBStorage(self.storage)
+        except Exception as error:  # of SQLAlchemy, of the database's driver, or of Optuna
+            why = str(error).partition("\n")[0]
+            raise CommandError(
+                f"hydra.sweeper.storage={self.storage}: this database cannot be opened: {why}\n"
+                f"It must be a URL such as {EXAMPLES['storage']}, in a folder that exists"
+            ) from error
 
     def _search(
         self, study: "Study", run: SweepRunner, space: dict[str, "BaseDistribution"], fixed: list[str], worst: float
@@ -203,5 +231,13 @@ def distribution(override: Override) -> "BaseDistribution":
     return CategoricalDistribution(list(override.sweep_string_iterator()))
 
 
-def _first(distribution: Any) -> Any:
-    return distribution.choices[0] if hasattr(distribution, "choices") else distribution.low
+def corners(space: Mapping[str, "BaseDistribution"]) -> list[list[str]]:
+    """Jobs that together have each choice and both ends of each interval, the rest of each at its first value."""
+    values = {key: _ends(distribution) for key, distribution in space.items()}
+    first = {key: each[0] for key, each in values.items()}
+    jobs = [first, *({**first, key: value} for key, each in values.items() for value in each[1:])]
+    return [[f"{key}={value}" for key, value in job.items()] for job in jobs]
+
+
+def _ends(distribution: Any) -> list[Any]:
+    return list(distribution.choices if hasattr(distribution, "choices") else (distribution.low, distribution.high))
