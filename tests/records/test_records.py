@@ -163,9 +163,9 @@ def test_the_environment_names_versions_and_device():
     assert environment["device"] == "cpu"
 
 
-@pytest.mark.parametrize("name", ["metrics.json", f".metrics.json.{os.getpid()}.part"])
+@pytest.mark.parametrize("name", ["metrics.json", ".metrics.json.{pid}.part"])
 def test_a_file_is_written_in_place_of_a_link_and_not_through_it(tmp_path, name):
-    folder, outside = tmp_path / "run", tmp_path / "thesis"
+    folder, outside, name = tmp_path / "run", tmp_path / "thesis", name.format(pid=os.getpid())
     folder.mkdir()
     outside.write_text("a thesis")
     try:
