@@ -159,9 +159,17 @@ def test_an_address_or_a_path_that_leads_out_is_named(tmp_path, value):
         check_run(tmp_path, [f"data.mirrors=['{value}']"], [])
 
 
+@pytest.mark.parametrize("value", ["//server/share/my.npz", r"\\\\server\\share", "http://x/my.npz"])
+def test_data_is_read_from_no_other_machine(tmp_path, value):
+    with pytest.raises(ValueError, match="leads out of the folder"):
+        check_run(tmp_path, [f"data.path='{value}'"], [])
+
+
 IN = [
     "data.path=my.npz",
     "data.path={here}/my.npz",
+    "data.path=/data/my.npz",  # is only read
+    "data.base.path=../my.npz",
     "data.root={data}/x",
     "sweep.metric=val/acc",
     "trainer.max_time='00:01'",

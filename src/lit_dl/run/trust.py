@@ -25,6 +25,8 @@ MULTIRUN = ("-m", "--multirun")
 CHOICE = r"(?!.*\.\.)[\w.-]+(/[\w.-]+)*"  # the name of a YAML below its group
 JOB = r"(?!\.)[\w.=+-]+"  # the name of a job's folder, as records.file_name makes it
 REFERENCE = r"\$\{(?!hydra\b)\w[\w.]*\}"  # to another value of the config, by no resolver; and nothing beside it
+READ = r"data(\.base)?\.path"  # files of data, which are read and never unpickled, and may lie anywhere
+ON_THIS_MACHINE = r"(?!//|\\\\)(?!.*://).*"  # a path, and no address or share, which would be told who asks
 STRATEGY = r"auto|ddp(_find_unused_parameters_(true|false))?"  # the others load checkpoints by themselves
 HYDRA = {  # what a sweep may have recorded of Hydra's own keys, with the values
     r"hydra\.mode": r"RUN|MULTIRUN",
@@ -205,7 +207,7 @@ def _asks(key: str, value: object, names: Known) -> str | None:
 
 def _leads(key: str, value: object, folder: Path) -> str | None:
     """What is said of an address, or of a path that leads out of the run folder and of the folder one is in."""
-    if not isinstance(value, str):
+    if not isinstance(value, str) or (re.fullmatch(READ, key) and re.fullmatch(ON_THIS_MACHINE, value)):
         return None
     parts = re.split(r"[/\\]", value)
     if "://" not in value:
