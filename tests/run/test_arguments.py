@@ -52,7 +52,7 @@ def test_a_value_of_another_kind_is_refused_with_what_it_can_be(kind, values, me
         check_arguments(partial(kind, **values))
 
 
-@pytest.mark.parametrize(("kind", "values"), RIGHT, ids=ids(RIGHT))
+@pytest.mark.parametrize(("kind", "values"), RIGHT, ids=range(len(RIGHT)))
 def test_what_fits_or_cannot_be_known_is_taken(kind, values):
     check_arguments(partial(kind, **values))
 
