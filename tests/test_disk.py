@@ -109,6 +109,7 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before_from_which_th
     assert whole.code == 0
 
 
+@pytest.mark.slow
 def test_without_any_checkpoint_the_message_says_to_start_again(command, broken):
     broken("*best.ckpt*")
     result = command(*RUN, "hydra.run.dir=r", "diagnostics=off")
@@ -197,8 +198,10 @@ def test_a_picture_that_cannot_be_written_leaves_the_one_before(tmp_path, broken
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
-@pytest.mark.parametrize("name", ["config.yaml", "overrides.yaml"])
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [("config.yaml", errno.ENOSPC), pytest.param("overrides.yaml", errno.EIO, marks=pytest.mark.slow)],
+)
 def test_a_run_whose_config_cannot_be_written_does_not_begin(command, broken, name, number):
     broken(name, number)
     result = command(*RUN, "hydra.run.dir=r")
@@ -208,6 +211,7 @@ def test_a_run_whose_config_cannot_be_written_does_not_begin(command, broken, na
     assert not (Path("r") / records.METRICS_FILE).exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("pattern", "good"), [("*sweep.json*", 0), ("*report.html*", 0)])
 def test_a_sweep_that_cannot_be_written_says_so_once_and_goes_on_when_there_is_room(command, broken, pattern, good):
     sweep = ("-m", *RUN, "diagnostics=off", "seed=1,2", "hydra.sweep.dir=s")
@@ -254,6 +258,7 @@ def test_a_search_whose_database_cannot_be_written_says_so_once(command, monkeyp
     assert command("sweep.resume=s").code == 0
 
 
+@pytest.mark.slow
 def test_a_report_that_cannot_be_written_says_so(command, broken, capfd):
     command(*RUN, "hydra.run.dir=a/r", "diagnostics=off")
     broken("*report.csv*")
@@ -331,8 +336,8 @@ def remove(folder: Path) -> None:
     ("leave", "settings"),
     [
         (lambda folder: folder.rename("elsewhere"), ()),
-        (remove, ()),
-        (remove, ("trainer.enable_checkpointing=false",)),
+        pytest.param(remove, (), marks=pytest.mark.slow),
+        pytest.param(remove, ("trainer.enable_checkpointing=false",), marks=pytest.mark.slow),
     ],
     ids=["renamed", "removed", "removed, without checkpoints"],
 )
