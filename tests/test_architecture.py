@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "__main__": {"console"},
     "train": {"cli", "run", "records", "console"},
     "export": {"run", "records", "console"},
+    "replay": {"run", "crashes", "records", "console"},
     "hardware.__main__": {"cli", "run", "console"},
     "report.__main__": {"report", "records", "console"},
     "cli": {"sweeps", "run", "records", "console"},
@@ -29,7 +30,8 @@ MAY_IMPORT = {
     "run": {"callbacks", "tasks", "descent", "data", "models", "optim", "plots", "records", "console", "loggers"},
     "report": {"descent", "plots", "records", "console"},
     "descent": {"tasks", "plots", "loggers"},
-    "callbacks": {"plots", "diagnostics", "records", "console", "loggers"},
+    "callbacks": {"plots", "diagnostics", "crashes", "records", "console", "loggers"},
+    "crashes": {"records"},
     "plots": {"diagnostics", "records"},
     "diagnostics": {"records"},
     "tasks": {"optim", "loggers"},
@@ -78,7 +80,7 @@ def test_nobody_imports_a_command():
     assert not {
         f"{room} imports {below}"
         for room, arrows in room_arrows(SOURCE).items()
-        for below in arrows & {"__main__", "train", "export", "hardware.__main__", "report.__main__"}
+        for below in arrows & {"__main__", "train", "export", "replay", "hardware.__main__", "report.__main__"}
     }
 
 
@@ -108,7 +110,8 @@ def test_diagnostics_and_models_know_no_lightning():
 def test_what_answers_at_once_imports_no_torch():
     modules = [module for module in MODULES if room_of(module) in ANSWER_AT_ONCE]
     assert not imported_by(modules) & {"torch", "lightning", "optuna", "sklearn"}
-    assert not imported_by(["lit_dl.train", "lit_dl.export"]) & {"torch", "lightning", "numpy", "matplotlib"}
+    commands = [f"lit_dl.{name}" for name in ("train", "export", "replay")]
+    assert not imported_by(commands) & {"torch", "lightning", "numpy", "matplotlib"}
 
 
 def test_there_is_no_utils():

@@ -188,6 +188,31 @@ def forward_as_trained(trainer: "Trainer", module: "LightningModule", inputs: Te
     return outputs
 
 
+def prepared_alone(module: "LightningModule", precision: str, device: torch.device) -> "Trainer":
+    """Lay a module out for single training steps, as a trainer of that precision on that device would.
+
+    The module may ask the trainer that comes back, which leaves nothing behind and trains nothing.
+    """
+    from lightning.pytorch import Trainer
+
+    off = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
+    trainer = Trainer(accelerator=device.type, devices=1, precision=precision, barebones=False, **off)  # type: ignore[arg-type]  # as read
+    module.trainer = trainer
+    trainer.precision_plugin.convert_module(module)
+    module.train().to(device)
+    return trainer
+
+
+def objective_as_trained(trainer: "Trainer", module: "LightningModule", batch: Any, batch_idx: int) -> Tensor:
+    """What a module's training step gives for a batch, on its device and in the trainer's precision."""
+    from lightning.fabric.utilities import move_data_to_device
+
+    with trainer.precision_plugin.train_step_context():
+        found = module.training_step(move_data_to_device(batch, module.device), batch_idx)
+    loss: Tensor = found["loss"] if isinstance(found, Mapping) else found
+    return loss
+
+
 def norms(tensors: Sequence[Tensor], order: float = 2) -> list[Tensor]:
     """Norm of each tensor, (); of half precision in float32. On the device, in one kernel where it can fuse them."""
     if any(tensor.dtype in HALF for tensor in tensors):

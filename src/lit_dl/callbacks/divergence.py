@@ -80,9 +80,29 @@ def _gradients(layer: Layer) -> list[Tensor]:
 
 def rows_in_batch(trainer: Trainer, batch_idx: int) -> list[int] | str | None:
     """Which rows of the training set a batch of this epoch has, where the sampler can be asked again."""
+    rows = row_numbers(trainer, batch_idx)
+    if rows is None:
+        return None
+    return "all" if len(rows) == len(trainer.train_dataloader.dataset) else rows.tolist()  # type: ignore[union-attr]  # it has rows
+
+
+def row_numbers(trainer: Trainer, batch_idx: int) -> Tensor | None:
+    """Those rows, (B,) int64, in the order of the batch."""
+    asked = _asked(trainer, batch_idx)
+    return None if asked is None else torch.as_tensor(asked).flatten()
+
+
+def gathered(trainer: Trainer, batch_idx: int) -> Any:
+    """A batch of this epoch, gathered again; None where the loader does not gather whole batches by their rows."""
+    asked, loader = _asked(trainer, batch_idx), trainer.train_dataloader
+    whole = isinstance(loader, DataLoader) and loader.batch_sampler is None
+    return loader.dataset[asked] if whole and asked is not None else None  # type: ignore[union-attr]  # it is one
+
+
+def _asked(trainer: Trainer, batch_idx: int) -> Any:
+    """What the sampler says for a batch, where it can be asked again; else None."""
     loader = trainer.train_dataloader
     if not isinstance(loader, DataLoader) or not isinstance(loader.sampler, DistributedSampler | SequentialSampler):
         return None
     batches = loader.sampler if loader.batch_sampler is None else loader.batch_sampler
-    rows: list[int] = torch.as_tensor(next(islice(batches, batch_idx, None), [])).flatten().tolist()
-    return "all" if len(rows) == len(loader.dataset) else rows  # type: ignore[arg-type]  # Dataset does not promise a length
+    return next(islice(batches, batch_idx, None), None)

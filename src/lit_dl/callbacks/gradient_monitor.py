@@ -114,6 +114,11 @@ class GradientMonitor(Callback):
         return self._state.step_history
 
     @property
+    def recent(self) -> list[tuple[int, dict[str, float]]]:
+        """The newest of the logged steps since training began or was resumed, each with its values by tag."""
+        return list(self._state.recent)
+
+    @property
     def layers(self) -> list[Layer]:
         """The network's layers in order of use; none before the first forward pass."""
         return self._training.watch.layers if self._training is not None else []

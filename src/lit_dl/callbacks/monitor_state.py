@@ -1,5 +1,6 @@
 """What a gradient monitor is asked for, and what it has seen."""
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -8,6 +9,8 @@ from lit_dl.diagnostics.diagnosis import Diagnosis
 from lit_dl.diagnostics.history import History
 from lit_dl.diagnostics.optimizer_steps import StepHistory
 from lit_dl.records import Advice
+
+RECENT = 50  # steps: the fifty over which a finding must hold show what led to a divergence, too
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,7 @@ class MonitorState:
         self.diagnosis = Diagnosis()
         self.history = History()
         self.step_history = StepHistory() if optimizer_steps else None
+        self.recent: deque[tuple[int, dict[str, float]]] = deque(maxlen=RECENT)  # logged steps with values by tag
         self.seconds = 0.0  # that the monitor took, of training_seconds
         self.training_seconds = 0.0
 

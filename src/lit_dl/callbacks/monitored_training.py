@@ -197,7 +197,9 @@ class MonitoredTraining:
             state.step_history.add(self.step, names, values, measurement.lr)
         if not math.isfinite(totals["grad_norm/total"]):
             totals["grad_nonfinite/total"] = float(non_finite(self.watch.layers)[0])
-        log_scalars(self.trainer, {**totals, **by_layer(names, values), **by_activation(activations)}, self.step)
+        scalars = {**totals, **by_layer(names, values), **by_activation(activations)}
+        log_scalars(self.trainer, scalars, self.step)
+        state.recent.append((self.step, scalars))
         if self._wants_histograms():
             self._epoch_of_histograms = self.trainer.current_epoch
             log_histograms(self.trainer, self.watch.layers, self.watch.outputs(), self.step)

@@ -12,6 +12,8 @@ from lit_dl.records.patience import patiently
 
 METRICS_FILE = "metrics.json"
 CURVES_FILE = "curves.json"
+RECEIPT_FILE = "receipt.json"
+CRASH_FILE = "crash.pt"
 SWEEP_FILE = "sweep.json"
 LOG_FILE = "train.log"  # as conf/hydra/job_logging has it
 HYDRA_FOLDER = ".hydra"  # the composed config

@@ -52,6 +52,7 @@ def build(request: RunRequest) -> Run:
     Raises:
         CommandError: if they cannot be built so.
     """
+    from lit_dl.callbacks.black_box import BlackBox
     from lit_dl.callbacks.checkpoints import BestAndLast
 
     cfg = request.cfg
@@ -69,6 +70,7 @@ def build(request: RunRequest) -> Run:
         best = BestAndLast(request.folder, *watched)
     continuation = _continuation(request)
     callbacks = [each for each in (early_stopping, best, monitor, continuation) if each is not None]
+    callbacks.append(BlackBox(request.folder))
     if monitor is not None:
         callbacks += _pictures(request, data)
     trainer = _trainer(request, data, callbacks, start)

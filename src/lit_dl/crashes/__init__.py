@@ -1,0 +1,1 @@
+"""What is kept of a step that diverged, how that step is repeated, and what is said of it."""
