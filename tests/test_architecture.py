@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "train": {"cli", "run", "records", "console"},
     "export": {"run", "records", "console"},
     "replay": {"run", "crashes", "records", "console"},
+    "verify": {"cli", "run", "records", "console"},
     "hardware.__main__": {"cli", "run", "console"},
     "report.__main__": {"report", "records", "console"},
     "cli": {"sweeps", "run", "records", "console"},
@@ -80,7 +81,7 @@ def test_nobody_imports_a_command():
     assert not {
         f"{room} imports {below}"
         for room, arrows in room_arrows(SOURCE).items()
-        for below in arrows & {"__main__", "train", "export", "replay", "hardware.__main__", "report.__main__"}
+        for below in arrows & {"__main__", "train", "export", "replay", "verify", "hardware.__main__", "report.__main__"}
     }
 
 
@@ -110,7 +111,7 @@ def test_diagnostics_and_models_know_no_lightning():
 def test_what_answers_at_once_imports_no_torch():
     modules = [module for module in MODULES if room_of(module) in ANSWER_AT_ONCE]
     assert not imported_by(modules) & {"torch", "lightning", "optuna", "sklearn"}
-    commands = [f"lit_dl.{name}" for name in ("train", "export", "replay")]
+    commands = [f"lit_dl.{name}" for name in ("train", "export", "replay", "verify")]
     assert not imported_by(commands) & {"torch", "lightning", "numpy", "matplotlib"}
 
 

@@ -98,7 +98,7 @@ def prepare(request: RunRequest, run: Run, record: records.RunRecord) -> None:
     run.data.prepare_data()
     with command_errors("data"):
         run.data.setup()
-    record.data = {"name": run.data.name, **run.data.sizes(), "sha256": run.data.sha256}
+    record.data = run.data.described()
     say(start_block(heading(request, run), run.layers))
 
 

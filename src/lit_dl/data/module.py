@@ -1,6 +1,6 @@
 """What every data module tells of its data, with samples or without."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
@@ -33,6 +33,10 @@ class DataModule(LightningDataModule):
     def sizes(self) -> dict[str, int]:
         """Number of samples in each part, after ``setup``; of none where there are no samples."""
         return {}
+
+    def described(self) -> dict[str, Any]:
+        """Name, sizes and fingerprint, after ``setup``: what a record says of the data."""
+        return {"name": self.name, **self.sizes(), "sha256": self.sha256}
 
     def evaluation_dataloaders(self) -> list[DataLoader]:
         """The validation part and the training part, each in order; none without samples."""

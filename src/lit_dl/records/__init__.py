@@ -33,6 +33,15 @@ from lit_dl.records.finding import Advice, Finding, Kind
 from lit_dl.records.folders import check_there, close_log, file_name, new_folder, withdraw
 from lit_dl.records.lock import alone_in, is_first, is_running, process_number, started_processes
 from lit_dl.records.reading import parse_yaml
+from lit_dl.records.receipt import (
+    Difference,
+    ReceiptRecord,
+    StepReceipt,
+    differing_keys,
+    first_difference,
+    read_receipt,
+    write_receipt,
+)
 from lit_dl.records.run import GOOD, RunRecord, Status, read_run, write_run
 from lit_dl.records.sweep import SweepRecord, read_sweep, write_sweep
 from lit_dl.records.visible import shortened, visible
@@ -53,17 +62,22 @@ __all__ = [
     "SWEEP_FILE",
     "Advice",
     "CurvesRecord",
+    "Difference",
     "Finding",
     "Kind",
+    "ReceiptRecord",
     "RunRecord",
     "Status",
+    "StepReceipt",
     "SweepRecord",
     "alone_in",
     "check_there",
     "checksum_file",
     "close_log",
     "describe_environment",
+    "differing_keys",
     "file_name",
+    "first_difference",
     "is_damaged",
     "is_first",
     "is_running",
@@ -77,6 +91,7 @@ __all__ = [
     "read_config",
     "read_curves",
     "read_overrides",
+    "read_receipt",
     "read_run",
     "read_sweep",
     "remove_parts",
@@ -89,6 +104,7 @@ __all__ = [
     "write_checkpoint",
     "write_config",
     "write_curves",
+    "write_receipt",
     "write_run",
     "write_sweep",
     "write_text",

@@ -1,5 +1,6 @@
 """What a result depends on beside the config: versions, machine, threads, device, git commit of lit_dl's source."""
 
+import functools
 import os
 import platform
 import subprocess
@@ -34,6 +35,7 @@ def _version(package: str) -> str | None:
         return None
 
 
+@functools.cache  # what runs is the source as it was loaded, whatever is committed meanwhile
 def _git_commit() -> str | None:
     """Of the checkout that this file belongs to, with ``-dirty`` when files differ from it; None when installed."""
     root = Path(__file__).parents[3]

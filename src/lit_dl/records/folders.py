@@ -6,7 +6,7 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
-from lit_dl.records.files import CHECKPOINTS, HYDRA_FOLDER, LOCK_FILE, LOG_FILE
+from lit_dl.records.files import CHECKPOINTS, HYDRA_FOLDER, LOCK_FILE, LOG_FILE, RECEIPT_FILE
 
 NAME_LENGTH = (
     80  # bytes of a job's folder: Windows takes 260 characters for a whole path, file systems 255 bytes a name
@@ -63,6 +63,7 @@ def withdraw(folder: Path) -> None:
     for name in (
         LOG_FILE,
         LOCK_FILE,
+        RECEIPT_FILE,
         "hparams.yaml",
         *(path.name for path in folder.glob("events.out.tfevents.*")),
     ):

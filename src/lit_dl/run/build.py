@@ -14,16 +14,18 @@ from lit_dl.overrides import without
 from lit_dl.run.arguments import check_arguments
 from lit_dl.run.asked_devices import check_devices
 from lit_dl.run.objects import build_network, build_task, recipe
-from lit_dl.run.request import RunRequest
+from lit_dl.run.request import RunRequest, as_primitives
 from lit_dl.run.resumption import StartingPoint, starting_point
 
 if TYPE_CHECKING:
     from lightning.pytorch import Trainer
     from lightning.pytorch.callbacks import EarlyStopping
+    from torch import nn
 
     from lit_dl.callbacks.checkpoints import BestAndLast
     from lit_dl.callbacks.continuation import Continuation
     from lit_dl.callbacks.gradient_monitor import GradientMonitor
+    from lit_dl.callbacks.receipt import Receipt
     from lit_dl.data.module import DataModule
     from lit_dl.models.summary import Row
     from lit_dl.tasks.base import Task
@@ -59,6 +61,7 @@ def build(request: RunRequest) -> Run:
     start = starting_point(request)
     data, task, layers = _learner(request)
     monitor = _monitor(cfg)
+    receipt = _receipt(request, data, task.network)
     if cfg.compile:
         task.network.compile()  # in place, so that checkpoints have the same names
     early_stopping = _early_stopping(cfg, data, task)
@@ -70,7 +73,7 @@ def build(request: RunRequest) -> Run:
         best = BestAndLast(request.folder, *watched)
     continuation = _continuation(request)
     callbacks = [each for each in (early_stopping, best, monitor, continuation) if each is not None]
-    callbacks.append(BlackBox(request.folder))
+    callbacks += [BlackBox(request.folder), receipt]
     if monitor is not None:
         callbacks += _pictures(request, data)
     trainer = _trainer(request, data, callbacks, start)
@@ -132,6 +135,14 @@ def _monitor(cfg: DictConfig) -> "GradientMonitor | None":
     with command_errors("diagnostics"):
         monitor: GradientMonitor = recipe(cfg.diagnostics)(wording=as_overrides)
     return monitor
+
+
+def _receipt(request: RunRequest, data: "DataModule", network: "nn.Module") -> "Receipt":
+    from lit_dl.callbacks.receipt import Receipt
+    from lit_dl.layers import layers_of, order_of_use
+
+    record = records.ReceiptRecord(as_primitives(request.cfg), list(request.overrides), dict(request.choices))
+    return Receipt(request.folder, record, data.described, layers_of(network, order_of_use(network, data.in_shape)))
 
 
 def _pictures(request: RunRequest, data: "DataModule") -> list[Any]:

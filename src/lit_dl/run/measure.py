@@ -30,7 +30,7 @@ def measure_hardware(request: RunRequest) -> None:
     data.prepare_data()
     with command_errors("data"):
         data.setup()
-    record.data = {"name": data.name, **data.sizes(), "sha256": data.sha256}
+    record.data = data.described()
     begun = time.perf_counter()
     with command_errors("hardware"):
         own = {"activation": recipe(cfg.activation)} if "activation" in cfg.hardware else {}  # a layer's, to be made

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from lit_dl.overrides import Override, read_all, without
 from lit_dl.records import RunRecord
@@ -37,3 +38,9 @@ class RunRequest:
     def new_record(self) -> RunRecord:
         """A record that says that the run failed, until it is known how it ended."""
         return RunRecord("failed", "", overrides=without("resume", self.overrides), choices=dict(self.choices))
+
+
+def as_primitives(cfg: DictConfig) -> dict[str, Any]:
+    """A config with its interpolations resolved, as it is recorded; without the folder that it may be resumed in."""
+    content: Any = OmegaConf.to_container(cfg, resolve=True)
+    return {**content, "resume": None}

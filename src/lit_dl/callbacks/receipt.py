@@ -1,0 +1,111 @@
+"""What writes a run's receipt: its surroundings, and what its first steps gave."""
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from lit_dl import records
+from lit_dl.layers import Layer, layers_of
+from lit_dl.lightning_seams import is_trial
+
+STEPS = 10  # after which two trainings that differ have long parted
+SECONDS = 0.5  # for checksums, at most: a net so large that ten steps would take more gets fewer, but one
+
+
+class Receipt(Callback):
+    """Writes ``receipt.json`` when training starts, and again with the first steps when they are made.
+
+    Of each step it has the loss with every bit and a checksum of each layer's parameters after it. A run that is
+    resumed keeps the file that it has.
+
+    Args:
+        folder: of the run.
+        record: with config, overrides and choices; the rest is filled in.
+        data: tells name, sizes and checksum of what is trained on, once it is loaded.
+        layers: of the network, in order of use; None takes those of the module as they are registered.
+        steps: how many.
+        seconds: for checksums, after which no further step is taken.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        record: records.ReceiptRecord,
+        data: Callable[[], Mapping[str, Any]],
+        layers: list[Layer] | None = None,
+        steps: int = STEPS,
+        seconds: float = SECONDS,
+    ) -> None:
+        self.folder = folder
+        self.record = record
+        self.steps = steps
+        self.seconds = seconds
+        self._data = data
+        self._given = layers
+        self._is_open = False  # whether steps are being recorded
+        self._losses: list[Tensor] = []  # of the coming step
+        self._layers: list[Layer] = []  # known when training starts
+        self._taken = 0.0  # seconds that checksums took
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write down where a new training starts."""
+        self._is_open = trainer.is_global_zero and trainer.global_step == 0 and not is_trial(trainer)
+        if not self._is_open:
+            return
+        self._losses, self._taken, self.record.steps = [], 0.0, []
+        self._layers = layers_of(pl_module) if self._given is None else self._given
+        self.record.data = dict(self._data())
+        self.record.environment = records.describe_environment(str(trainer.strategy.root_device))
+        self.record.threads, self.record.processes = torch.get_num_threads(), trainer.world_size
+        records.write_receipt(self.record, self.folder)
+
+    def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: Tensor) -> None:
+        """Keep the loss, on its device."""
+        if self._is_open:
+            self._losses.append(loss.detach())
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Take the checksums, if that was the last batch of a step."""
+        if not self._is_open or trainer.global_step == len(self.record.steps):
+            return
+        begun = time.perf_counter()
+        layers = {layer.name: checksum(layer) for layer in self._layers}
+        self.record.steps.append(records.StepReceipt([float(loss).hex() for loss in self._losses], layers))
+        self._losses = []
+        self._taken += time.perf_counter() - begun
+        if len(self.record.steps) >= self.steps or self._taken > self.seconds:
+            self._close()
+        elif len(self.record.steps) == 1:  # what a run that is killed soon has to show
+            records.write_receipt(self.record, self.folder)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the steps there were, if they were fewer."""
+        self._close()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Write the steps there were, unless that is what cannot be done."""
+        with suppress(OSError):
+            self._close()
+
+    def _close(self) -> None:
+        if self._is_open:
+            self._is_open = False
+            records.write_receipt(self.record, self.folder)
+
+
+def checksum(layer: Layer) -> str:
+    """SHA-256 of the bytes of a layer's parameters, of any precision, in their order."""
+    digest = hashlib.sha256()
+    for parameter in layer.parameters:
+        whole = parameter.detach().cpu().contiguous()
+        digest.update(whole.flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
