@@ -20,7 +20,7 @@ SECONDS = 0.5  # for checksums, at most: a net so large that ten steps would tak
 
 
 class Receipt(Callback):
-    """Writes ``receipt.json`` when training starts, and again with the first steps when they are made.
+    """Writes ``receipt.json`` after the first step of a training, and again when the first few are made.
 
     Of each step it has the loss with every bit and a checksum of each layer's parameters after it. A run that is
     resumed keeps the file that it has.
@@ -55,7 +55,7 @@ class Receipt(Callback):
         self._taken = 0.0  # seconds that checksums took
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write down where a new training starts."""
+        """Look where a new training starts."""
         self._is_open = trainer.is_global_zero and trainer.global_step == 0 and not is_trial(trainer)
         if not self._is_open:
             return
@@ -64,7 +64,6 @@ class Receipt(Callback):
         self.record.data = dict(self._data())
         self.record.environment = records.describe_environment(str(trainer.strategy.root_device))
         self.record.threads, self.record.processes = torch.get_num_threads(), trainer.world_size
-        records.write_receipt(self.record, self.folder)
 
     def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: Tensor) -> None:
         """Keep the loss, on its device."""
@@ -84,7 +83,7 @@ class Receipt(Callback):
         self._taken += time.perf_counter() - begun
         if len(self.record.steps) >= self.steps or self._taken > self.seconds:
             self._close()
-        elif len(self.record.steps) == 1:  # what a run that is killed soon has to show
+        elif len(self.record.steps) == 1:  # what a run has to show that is killed soon
             records.write_receipt(self.record, self.folder)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -97,8 +96,9 @@ class Receipt(Callback):
             self._close()
 
     def _close(self) -> None:
-        if self._is_open:
-            self._is_open = False
+        """Write the file, if there is anything to write, and take no further step."""
+        was_open, self._is_open = self._is_open, False
+        if was_open and self.record.steps:
             records.write_receipt(self.record, self.folder)
 
 
