@@ -24,7 +24,7 @@ from torch.utils._python_dispatch import TorchDispatchMode as TorchDispatchMode
 from torch.utils._pytree import tree_leaves as tree_leaves
 
 if TYPE_CHECKING:
-    from lightning.pytorch import LightningModule, Trainer
+    from lightning.pytorch import Callback, LightningModule, Trainer
     from lightning.pytorch.callbacks import ModelCheckpoint
 
 HALF = (torch.float16, torch.bfloat16)
@@ -65,6 +65,12 @@ def log_every(trainer: "Trainer") -> int:
     """The trainer's ``log_every_n_steps``, an attribute that one of its connectors sets."""
     steps: int = trainer.log_every_n_steps  # type: ignore[attr-defined]  # set where mypy does not look
     return steps
+
+
+def callbacks_of(trainer: "Trainer") -> "list[Callback]":
+    """The trainer's callbacks, to look at and to add to; set like ``log_every_n_steps``."""
+    found: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # set where mypy does not look
+    return found
 
 
 def is_trial(trainer: "Trainer") -> bool:
@@ -209,7 +215,8 @@ def objective_as_trained(trainer: "Trainer", module: "LightningModule", batch: A
 
     with trainer.precision_plugin.train_step_context():
         found = module.training_step(move_data_to_device(batch, module.device), batch_idx)
-    loss: Tensor = found["loss"] if isinstance(found, Mapping) else found
+    loss = found["loss"] if isinstance(found, Mapping) else found
+    assert isinstance(loss, Tensor), "the step of a kept pass had a loss"
     return loss
 
 

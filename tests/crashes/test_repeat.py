@@ -120,6 +120,13 @@ def test_what_arises_in_the_loss_is_said_to():
     assert sentence(sight) == "the first value that is not finite arises in the loss (forward): 1 of 1 entry"
 
 
+def test_a_gradient_whose_norm_alone_overflows_is_told():
+    network = nn.Linear(2, 1)
+    sight = repeat_pass(network, lambda: 1e30 * network(torch.ones(3, 2)).sum())
+    assert sight.first is None
+    assert sentence(sight).endswith("finite here, but the norm of its gradient is not: the square of 3e+30 overflows")
+
+
 def test_inputs_and_parameters_that_are_not_finite_from_the_start_are_named(tmp_path):
     trained(made(), tmp_path)
     crash = read_crash(tmp_path)

@@ -18,7 +18,7 @@ from lit_dl.callbacks.monitor_state import RECENT
 from lit_dl.console import relative, say
 from lit_dl.crashes.crash import Crash, Pass
 from lit_dl.crashes.random_state import RandomStates
-from lit_dl.lightning_seams import has_scaler, is_trial
+from lit_dl.lightning_seams import callbacks_of, has_scaler, is_trial
 
 
 class BlackBox(Callback):
@@ -55,7 +55,7 @@ class BlackBox(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Look where this training is."""
         self._folder = Path(trainer.default_root_dir) if self._given is None else self._given
-        self._monitor = next((each for each in trainer.callbacks if isinstance(each, GradientMonitor)), None)
+        self._monitor = next((each for each in callbacks_of(trainer) if isinstance(each, GradientMonitor)), None)
         self._random = RandomStates(pl_module.device)
         self._looks_ahead = pl_module.device.type == "cpu" and not has_scaler(trainer)
         self._step, self._is_open = trainer.global_step, False
@@ -127,7 +127,11 @@ class BlackBox(Callback):
         return getattr(module, "diverged_at", None) if found is None else found
 
     def _look_back(self, trainer: Trainer, module: LightningModule) -> None:
-        if not self._is_over and (step := self._found(module)) is not None:
+        if self._is_over or (step := self._found(module)) is None:
+            return
+        is_kept = trainer.world_size > 1 and (self._folder / records.CRASH_FILE).exists()  # by the process that saw it
+        self._is_over = is_kept or not trainer.is_global_zero
+        if not self._is_over:
             self._keep(trainer, module, step, is_before=False)
 
     def _keep(self, trainer: Trainer, module: LightningModule, step: int, is_before: bool) -> None:

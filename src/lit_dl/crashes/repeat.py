@@ -123,7 +123,7 @@ class Watcher:
             for name, parameter in module.named_parameters(recurse=False):
                 if parameter.requires_grad:
                     look = partial(self._see_weights, row, name)
-                    self._on_parameters.append(parameter.register_hook(look))
+                    self._on_parameters.append(parameter.register_hook(look))  # type: ignore[no-untyped-call]  # torch's
 
     def _after(self, module: nn.Module, inputs: Any, output: Any) -> None:
         row = self._open.pop()
@@ -131,7 +131,7 @@ class Watcher:
         self._note(row, "outputs", "the output of")
         for tensor in tree_leaves(output):
             if isinstance(tensor, Tensor) and tensor.requires_grad:
-                tensor.register_hook(partial(self._see_gradient, row))
+                tensor.register_hook(partial(self._see_gradient, row))  # type: ignore[no-untyped-call]  # torch's
 
     def _see_gradient(self, row: int, gradient: Tensor) -> None:
         self.rows[row].gradient = _joined(self.rows[row].gradient, extent_of(gradient))
@@ -176,7 +176,7 @@ def repeat_pass(network: nn.Module, objective: Callable[[], Tensor], accumulated
         loss = objective() / accumulated
     watcher.see_loss(loss)
     if loss.requires_grad:
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch's
     watcher.close()
     return Sight(loss.detach(), watcher.rows, watcher.first)
 

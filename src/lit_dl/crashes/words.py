@@ -38,7 +38,10 @@ def table_of(sight: Sight) -> Table:
 def where_it_arose(sight: Sight) -> str:
     """One sentence: in what the first value arises that is not finite."""
     if sight.first is None:
-        return "every value of this step is finite here"
+        largest = max((row.weights.largest for row in sight.rows if row.weights is not None), default=0.0)
+        overflows = torch.tensor(largest, dtype=sight.loss.dtype).square().isinf()
+        norm = f", but the norm of its gradient is not: the square of {largest:.3g} overflows" if overflows else ""
+        return f"every value of this step is finite here{norm}"
     place = sight.first
     row = sight.rows[place.row]
     what = place.words if row.module is None else f"{place.words} {row.name}"

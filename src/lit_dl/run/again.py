@@ -134,8 +134,9 @@ def _stop_after(steps: int, run: Run) -> records.ReceiptRecord:
     from lightning.pytorch import Callback
 
     from lit_dl.callbacks.receipt import Receipt
+    from lit_dl.lightning_seams import callbacks_of
 
-    receipt = next(each for each in run.trainer.callbacks if isinstance(each, Receipt))
+    receipt = next(each for each in callbacks_of(run.trainer) if isinstance(each, Receipt))
     receipt.steps, receipt.seconds = steps, math.inf
 
     class Stop(Callback):
@@ -146,7 +147,7 @@ def _stop_after(steps: int, run: Run) -> records.ReceiptRecord:
             if len(receipt.record.steps) >= steps:
                 raise _EnoughError
 
-    run.trainer.callbacks.append(Stop())
+    callbacks_of(run.trainer).append(Stop())
     return receipt.record
 
 

@@ -72,7 +72,7 @@ def build(request: RunRequest) -> Run:
         )
         best = BestAndLast(request.folder, *watched)
     continuation = _continuation(request)
-    callbacks = [each for each in (early_stopping, best, monitor, continuation) if each is not None]
+    callbacks: list[Any] = [each for each in (early_stopping, best, monitor, continuation) if each is not None]
     callbacks += [BlackBox(request.folder), receipt]
     if monitor is not None:
         callbacks += _pictures(request, data)
