@@ -81,7 +81,8 @@ def test_nobody_imports_a_command():
     assert not {
         f"{room} imports {below}"
         for room, arrows in room_arrows(SOURCE).items()
-        for below in arrows & {"__main__", "train", "export", "replay", "verify", "hardware.__main__", "report.__main__"}
+        for below in arrows
+        & {"__main__", "train", "export", "replay", "verify", "hardware.__main__", "report.__main__"}
     }
 
 

@@ -192,6 +192,41 @@ def test_a_picture_is_made_in_the_precision_of_the_training(tmp_path, precision,
     assert seams.forward_as_trained(run, module, torch.ones(3, 2)).dtype == dtype
 
 
+@pytest.mark.parametrize("precision", ["32-true", "64-true", "bf16-mixed"])
+def test_a_single_step_gives_the_objective_that_training_had(tmp_path, precision):
+    class Listening(Callback):
+        def on_before_backward(self, trainer, pl_module, loss):
+            self.loss = loss.detach()
+
+    listening, module = Listening(), Small()
+    start = {name: value.clone() for name, value in module.state_dict().items()}
+    trainer(tmp_path, listening, max_steps=1, precision=precision, limit_train_batches=1).fit(module, loader())
+    alone = Small()
+    alone.load_state_dict(start)
+    run = seams.prepared_alone(alone, precision, torch.device("cpu"))
+    batch = [torch.ones(2, 2, dtype=torch.float64 if precision == "64-true" else torch.float32)]
+    loss = seams.objective_as_trained(run, alone, batch, 0)
+    assert loss.dtype == listening.loss.dtype
+    assert torch.equal(loss.detach(), listening.loss)
+    assert alone.training
+    assert alone.trainer is run
+
+
+def test_callbacks_that_are_added_are_called(tmp_path):
+    class Counting(Callback):
+        steps = 0
+
+        def on_train_batch_end(self, *_):
+            self.steps += 1
+
+    given, added = Counting(), Counting()
+    run = trainer(tmp_path, given, max_steps=3)
+    assert given in seams.callbacks_of(run)
+    seams.callbacks_of(run).append(added)
+    run.fit(Small(), loader())
+    assert (given.steps, added.steps) == (3, 3)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 def test_norms_are_those_of_each_tensor_by_itself(dtype):
     seed_everything(0, verbose=False)

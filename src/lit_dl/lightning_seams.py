@@ -197,13 +197,15 @@ def forward_as_trained(trainer: "Trainer", module: "LightningModule", inputs: Te
 def prepared_alone(module: "LightningModule", precision: str, device: torch.device) -> "Trainer":
     """Lay a module out for single training steps, as a trainer of that precision on that device would.
 
-    The module may ask the trainer that comes back, which leaves nothing behind and trains nothing.
+    The module may ask the trainer that comes back, which leaves nothing behind and trains nothing. What the module logs
+    goes nowhere: outside of a loop Lightning has no place for it.
     """
     from lightning.pytorch import Trainer
 
     off = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
     trainer = Trainer(accelerator=device.type, devices=1, precision=precision, barebones=False, **off)  # type: ignore[arg-type]  # as read
     module.trainer = trainer
+    module.log = module.log_dict = lambda *_, **__: None  # type: ignore[method-assign]  # of this object alone
     trainer.precision_plugin.convert_module(module)
     module.train().to(device)
     return trainer

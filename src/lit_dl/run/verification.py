@@ -100,15 +100,21 @@ def _of_config(
     receipt: records.ReceiptRecord, folder: Path, config: Mapping[str, Any], may_change: tuple[str, ...]
 ) -> tuple[str, bool]:
     """The config that the overrides give here, and that in the run folder, against the recorded one."""
-    differing = records.differing_keys(receipt.config, config)
-    own = {key: pair for key, pair in differing.items() if not key.startswith(may_change)}
-    file = f"in {records.HYDRA_FOLDER}/config.yaml"
-    found = [f"{key}: recorded {_shown(one)}, {file} {_shown(other)}" for key, (one, other) in own.items()]
+    own = records.differing_keys(receipt.config, config)
+    own = {key: pair for key, pair in own.items() if not key.startswith(may_change)}
+    here: dict[str, tuple[Any, Any]] = {}
+    found = []
     try:
         here = records.differing_keys(receipt.config, config_here(receipt, folder))
-        found += [f"{key}: recorded {_shown(one)}, here {_shown(other)}" for key, (one, other) in here.items()]
     except ValueError as error:
         found.append(f"the overrides cannot be composed here: {error}")
+    found += [f"{key}: recorded {_shown(one)}, here {_shown(other)}" for key, (one, other) in here.items()]
+    file = f"in {records.HYDRA_FOLDER}/config.yaml"
+    found += [
+        f"{key}: recorded {_shown(one)}, {file} {_shown(other)}"
+        for key, (one, other) in own.items()
+        if here.get(key) != (one, other)
+    ]
     more = len(found) - KEYS_SHOWN
     return _in_lines([*found[:KEYS_SHOWN], *([f"and {more} more"] if more > 0 else [])]), not found
 
