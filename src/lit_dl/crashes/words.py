@@ -128,6 +128,8 @@ def _share(one: Extent | None, other: Extent | None) -> str:
     if not shares:
         return ""
     share = max(shares)
+    if 0.995 <= share < 1:
+        return ">99%"  # not all of them
     return "0" if share == 0 else f"{share:.2%}" if share < 0.1 else f"{share:.0%}"
 
 
