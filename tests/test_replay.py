@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from tests.folders import make_run
 
 from lit_dl.replay import main
 
@@ -38,15 +39,27 @@ def test_a_diverged_run_is_repeated_to_the_bit_and_the_layer_named(replayed, cap
     assert "crash.pt is damaged" in err
 
 
+@pytest.mark.slow
 def test_weights_that_the_step_before_spoilt_are_named(replayed):
     _, out, code = replayed("optimizer.lr=1e38", "init=large", "diagnostics=off")
     assert code == 0
     assert re.search(r"parameters were not finite before this step: \d\d_linear\.\w+ \([\d,]+ of [\d,]+ entries\)", out)
 
 
-def test_a_run_that_did_not_diverge_and_what_is_no_run_are_said_to_be(command, tmp_path, capfd):
-    folder = command("data=digits", "trainer.max_steps=2", "trainer.accelerator=cpu", "logger=off").folder
-    assert main([str(folder)]) == 2
-    assert "has no crash.pt: this run did not diverge, so there is no step to repeat" in capfd.readouterr().err
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        ("completed", "has no crash.pt: this run did not diverge, so there is no step to repeat"),
+        ("diverged", "this run diverged, but its step was not kept; lit_dl 0.1.0 and 0.2.0 kept none"),
+    ],
+)
+def test_a_run_that_kept_no_step_is_said_to_have_none(tmp_path, capfd, status, words):
+    assert main([str(make_run(tmp_path / "run", status=status))]) == 2
+    err = capfd.readouterr().err
+    assert words in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_what_is_no_run_is_said_to_be_none(tmp_path, capfd):
     assert main([str(tmp_path)]) == 2
     assert "is no run folder" in capfd.readouterr().err

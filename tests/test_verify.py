@@ -91,6 +91,7 @@ def test_another_seed_or_rate_in_the_record_is_named_and_parts_at_the_first_step
     assert "step 1 of 10 is the first that differs: the parameters of 01_linear and 02_linear" in said["first steps"]
 
 
+@pytest.mark.slow
 def test_another_rate_in_the_folder_s_config_is_named_though_the_steps_are_the_same(run, verified):
     path = run / ".hydra" / "config.yaml"
     config = yaml.safe_load(path.read_text())
@@ -139,6 +140,7 @@ def test_other_data_are_named_and_data_that_are_gone(good, run, verified):
         data.write_bytes(kept)
 
 
+@pytest.mark.slow
 def test_other_surroundings_are_named_but_the_same_bits_are_the_same(run, verified):
     receipt = records.read_receipt(run)
     packages = {**receipt.environment["packages"], "torch": "1.13"}
