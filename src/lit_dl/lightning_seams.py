@@ -9,7 +9,7 @@ import math
 import pickle
 import signal
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -205,7 +205,8 @@ def prepared_alone(module: "LightningModule", precision: str, device: torch.devi
     off = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
     trainer = Trainer(accelerator=device.type, devices=1, precision=precision, barebones=False, **off)  # type: ignore[arg-type]  # as read
     module.trainer = trainer
-    module.log = module.log_dict = lambda *_, **__: None  # type: ignore[method-assign]  # of this object alone
+    for name in ("log", "log_dict"):
+        object.__setattr__(module, name, lambda *_, **__: None)  # of this object alone
     trainer.precision_plugin.convert_module(module)
     module.train().to(device)
     return trainer

@@ -6,7 +6,9 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lit_dl.records.files import RECEIPT_FILE, read_json, write_json
+from lit_dl.records.checking import known_fields
+from lit_dl.records.files import RECEIPT_FILE, write_json
+from lit_dl.records.reading import read_json, refusing
 
 SCHEMA = 1
 MOST = 4096  # threads or processes that are believed; torch is told to take so many
@@ -18,6 +20,18 @@ class StepReceipt:
 
     losses: list[str]  # of each of its batches, as float.hex writes it, so with every bit
     layers: dict[str, str]  # of each layer the SHA-256 of its parameters after the step
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any], where: str = "") -> "StepReceipt":
+        """From what ``asdict`` gave.
+
+        Raises:
+            ValueError: if it is no such thing.
+        """
+        step = cls(**known_fields(content, cls, where))
+        for loss in step.losses:
+            float.fromhex(loss)
+        return step
 
 
 @dataclass
@@ -61,12 +75,9 @@ def read_receipt(folder: Path) -> ReceiptRecord:
         ValueError: if it is damaged.
     """
     path = folder / RECEIPT_FILE
-    try:
-        receipt = read_json(path, ReceiptRecord, "a run's first steps")
-        receipt.steps = [_step(each) for each in receipt.steps]
+    receipt = read_json(path, ReceiptRecord, "a run's first steps")
+    with refusing(path, "a run's first steps"):
         _check(receipt)
-    except (TypeError, KeyError, ValueError, AttributeError, OverflowError, RecursionError) as error:
-        raise ValueError(f"{path} is damaged, or no receipt of a run") from error
     return receipt
 
 
@@ -94,24 +105,17 @@ def differing_keys(recorded: Mapping[str, Any], here: Mapping[str, Any]) -> dict
     return {key: (one.get(key), other.get(key)) for key in keys if one.get(key) != other.get(key)}
 
 
-def _step(content: Any) -> StepReceipt:
-    losses, layers = content["losses"], content["layers"]
-    for loss in losses:
-        float.fromhex(loss)
-    return StepReceipt(list(losses), {str(name): str(checksum) for name, checksum in layers.items()})
-
-
 def _check(receipt: ReceiptRecord) -> None:
     """Whether counts are counts.
 
     Raises:
-        TypeError: if not.
+        ValueError: if not.
     """
     for count in (receipt.threads, receipt.processes):
-        if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= MOST:
-            raise TypeError(f"{count!r} is no count")
-    if not receipt.config or not all(isinstance(each, str) for each in receipt.overrides):
-        raise TypeError("there is no config")
+        if not 1 <= count <= MOST:
+            raise ValueError(f"{count} is no count of threads or processes")
+    if not receipt.config:
+        raise ValueError("there is no config")
 
 
 def _flat(config: Mapping[str, Any], above: str = "") -> dict[str, Any]:
