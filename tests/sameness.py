@@ -27,6 +27,7 @@ def left_by(folder: Path) -> dict[str, Any]:
     curves = json.loads((folder / records.CURVES_FILE).read_text())
     curves["points"].pop("seconds")
     found["curves"] = curves
+    found["receipt"] = json.loads((folder / records.RECEIPT_FILE).read_text(encoding="utf-8"))
     found["pictures"] = {path.name: path.read_bytes() for path in folder.glob("*.[pg][ni][gf]")}
     found["events"] = events_of(folder)
     return found

@@ -63,5 +63,5 @@ def test_a_damaged_one_is_said_to_be(tmp_path, harm):
     records.write_receipt(ReceiptRecord({"seed": 1}, ["seed=1"], steps=[ONE]), tmp_path)
     path = tmp_path / records.RECEIPT_FILE
     path.write_text(json.dumps({**json.loads(path.read_text()), **harm}))
-    with pytest.raises(ValueError, match=r"receipt\.json is damaged, or no receipt"):
+    with pytest.raises(ValueError, match=r"receipt\.json is damaged, or no record of a run.s first steps: "):
         records.read_receipt(tmp_path)
