@@ -28,7 +28,7 @@ def test_where_the_system_does_not_say_nothing_is_refused(monkeypatch):
 
 TOO_LARGE = [
     (lambda: Spiral(points=10**12), r"points=1,000,000,000,000 of classes=3 would take .* GiB"),
-    (lambda: Spiral(classes=1001), "classes is 1001; it must be a whole number from 2 to 1000"),
+    (lambda: Spiral(classes=2001), "2,001 classes, at most 2,000 are allowed"),
     (lambda: RandomRegression(features=10**10), "features=10,000,000,000 .* GiB"),
     (lambda: SharedMLP((2,), 2, depth=10**9), "depth is .* to 10000"),
     (lambda: CNN((1, 8, 8), 10, padding=10**7), "channels of .* GiB.* less padding"),

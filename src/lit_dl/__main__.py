@@ -10,6 +10,8 @@ COMMANDS = {
     "train": "trains a network, or with -m a sweep of several; lit-dl is short for it",
     "report": "compares runs that are there already",
     "export": "writes the network of a run folder as ONNX",
+    "replay": "repeats the step at which a run diverged, layer by layer",
+    "verify": "trains the first steps of a run again, and says whether they are the same to the bit",
     "hardware": "measures the devices or the memory of this machine",
 }
 

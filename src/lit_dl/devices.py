@@ -30,11 +30,11 @@ def check_memory(what: str, size: float, advice: str) -> None:
 
 def machine_memory() -> int | None:
     """Bytes of this machine's own memory, whoever uses them now; None where the system does not say."""
-    if sys.platform == "win32":
-        kilobytes = ctypes.c_ulonglong()
-        known = ctypes.windll.kernel32.GetPhysicallyInstalledSystemMemory(ctypes.byref(kilobytes))
-        return kilobytes.value * 1024 if known else None
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if sys.platform != "win32":
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    kilobytes = ctypes.c_ulonglong()
+    known = ctypes.windll.kernel32.GetPhysicallyInstalledSystemMemory(ctypes.byref(kilobytes))
+    return kilobytes.value * 1024 if known else None
 
 
 def _gib(size: float) -> str:

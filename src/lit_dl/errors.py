@@ -106,10 +106,10 @@ def check_fraction(name: str, value: object) -> None:
         raise ValueError(f"{name} is {value!r}; it must lie between 0 and 1, both excluded")
 
 
-def check_path(name: str, value: object) -> None:
-    """Raise a ValueError unless ``value`` is a path, or text that can be one."""
+def check_path(name: str, value: object, kind: str) -> None:
+    """Raise a ValueError unless ``value`` can be the name of a file or a folder, as ``kind`` says."""
     if not isinstance(value, str | Path) or not str(value) or "\0" in str(value):
-        raise ValueError(f"{name} is {value!r}; it must be a path")
+        raise ValueError(f"{name} is {value!r}; it must be the name of a {kind}")
 
 
 def check_choice(name: str, value: object, choices: Iterable[str]) -> None:

@@ -64,7 +64,7 @@ OBJECTS = [
     ("trainer.accelerator=cpu trainer.devices=1000000", ["trainer.devices=1000000", "a process of its own"]),
     ("model.hidden=[1000000000]", ["model:", "its parameters and their gradients would take", "this machine has"]),
     ("model=cnn model.kernel_size=10000000000", ["more parameters than can be counted"]),
-    ("data=mnist data.root=3", ["root is 3", "a path"]),
+    ("data=mnist data.root=3", ["root is 3", "name of a folder"]),
     ("experiment=memory hardware.depth=1000000000", ["hardware:", "largest depth is 1000000000"]),
     ("experiment=devices hardware.sizes=[10000000]", ["hardware:", "GiB"]),
     ("data.normalize=abc", ["normalize is 'abc'", "true or false"]),

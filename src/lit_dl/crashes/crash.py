@@ -3,11 +3,11 @@
 Only tensors and primitives, so that ``torch.load(weights_only=True)`` reads it, whoever wrote it.
 """
 
+import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from io import BytesIO
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any, Literal
 from zipfile import BadZipFile
 
@@ -23,7 +23,7 @@ DAMAGED = (
     RuntimeError,
     OSError,
     EOFError,
-    UnpicklingError,
+    pickle.UnpicklingError,
     BadZipFile,
     ValueError,
     TypeError,

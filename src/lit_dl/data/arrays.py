@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lit_dl.data.base import InMemoryData, Samples, check_classes, check_path, hold_out
+from lit_dl.data.base import InMemoryData, Samples, check_classes, hold_out
 from lit_dl.data.npy import Header, memory, read_header
-from lit_dl.errors import check_fraction, one_line
+from lit_dl.errors import check_fraction, check_path, one_line
 
 EXAMPLE = "np.savez('my.npz', x=x, y=y)"
 NUMBERING = (

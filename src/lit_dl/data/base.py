@@ -2,7 +2,6 @@
 
 import hashlib
 from abc import ABC, abstractmethod
-from pathlib import Path
 from typing import Literal
 
 import torch
@@ -213,12 +212,6 @@ def check_classes(what: str, count: int) -> None:
         raise ValueError(
             f"{what} has {count:,} classes, at most {MOST_CLASSES:,} are allowed; leave some out, or put them together"
         )
-
-
-def check_path(name: str, value: object, kind: str) -> None:
-    """Raise a ValueError unless ``value`` is the name of a file or a folder, as ``kind`` says."""
-    if not isinstance(value, str | Path):
-        raise ValueError(f"{name} is {value!r}; it must be the name of a {kind}")
 
 
 def _as_float(inputs: Tensor) -> Tensor:

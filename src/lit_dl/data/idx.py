@@ -11,9 +11,10 @@ import torch
 from filelock import FileLock, Timeout
 from torch import Tensor
 
-from lit_dl.data.base import InMemoryData, Samples, check_path
+from lit_dl.data.base import InMemoryData, Samples
 from lit_dl.data.download import Wanted, fetch, md5_of
 from lit_dl.data.web import Limits
+from lit_dl.errors import check_path
 
 FILE_NAMES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 

@@ -1,12 +1,11 @@
 """The headers of ``.npy`` files: claims that are checked before memory is taken or a byte of the values is read."""
 
 import math
-import os
-from contextlib import suppress
 from typing import IO, NamedTuple
 
 import numpy as np
 
+from lit_dl.devices import machine_memory
 from lit_dl.errors import one_line
 
 READERS = {
@@ -60,6 +59,4 @@ def read_header(stream: IO[bytes], held: int) -> Header:
 
 def memory() -> float:
     """Bytes of this machine's memory; infinite where the system does not tell."""
-    with suppress(AttributeError, ValueError, OSError):
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return math.inf
+    return machine_memory() or math.inf

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lit_dl.data.base import InMemoryData, Samples, check_classes, check_path, hold_out
+from lit_dl.data.base import InMemoryData, Samples, check_classes, hold_out
 from lit_dl.data.npy import read_header
-from lit_dl.errors import check_count, check_fraction
+from lit_dl.errors import check_count, check_fraction, check_path
 
 SOURCE = "https://console.cloud.google.com/storage/browser/quickdraw_dataset/full/numpy_bitmap"
 PREFIX = "full_numpy_bitmap_"  # put before the name by a browser that downloads from there
