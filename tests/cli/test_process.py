@@ -96,7 +96,7 @@ def test_a_thread_which_cannot_set_signals_puts_the_rest_back(own_state):
     [
         (("data=digits", "trainer.fast_dev_run=true"), 0),
         (("data=digits", "optimizer.lrr=1"), 2),
-        (("-m", "data=digits", "trainer.fast_dev_run=true", "dropout=2,0.5"), 1),
+        (("-m", "data=digits", "trainer.fast_dev_run=true", "data.train_size=1351,100"), 1),
     ],
     ids=["done", "wrong", "a sweep with a failed job"],
 )

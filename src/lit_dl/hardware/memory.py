@@ -84,7 +84,10 @@ def compare(
     check_count("the largest depth", max(depth, *depths), most=MOST_LAYERS)
     size = 8 * (max(depth, *depths) * width**2 + max(batch_size, *batch_sizes) * (width + math.prod(data.in_shape)))
     check_memory("networks and batches of these sizes", size, "Take less")
-    place = torch.device(device)
+    try:
+        place = torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(f"device is {device!r}; it must be cpu or cuda") from error
     if place.type == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"device is {device!r}, but torch finds no such device on this machine")
 

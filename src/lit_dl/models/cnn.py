@@ -10,6 +10,7 @@ from lit_dl.errors import check_choice, check_count
 from lit_dl.models.convnet import ConvNet, check_images
 from lit_dl.models.mlp import check_widths
 
+MOST_PIXELS = 10_000  # along the side of a kernel
 POOLS = {"max": nn.MaxPool2d, "avg": nn.AvgPool2d}
 
 
@@ -49,7 +50,7 @@ class CNN(ConvNet):
         dropout: float = 0.0,
     ) -> None:
         check_widths("channels", channels)
-        check_widths("kernel_size", [kernel_size])
+        check_widths("kernel_size", [kernel_size], most=MOST_PIXELS)
         check_widths("stride", [stride])
         check_count("padding", padding, least=0)
         check_choice("pool", pool, POOLS)

@@ -4,7 +4,7 @@ import os
 
 from omegaconf import DictConfig
 
-from lit_dl.errors import CommandError, is_whole
+from lit_dl.errors import CommandError, is_whole, wrong_count
 
 PROCESSES_A_CORE = 8  # trying out DDP without several devices; more would only wait for each other
 
@@ -31,6 +31,8 @@ def _check_processes(trainer: DictConfig) -> None:
     on_cpu = trainer.accelerator == "cpu" or (trainer.accelerator == "auto" and set(accelerators()[1]) <= {"cpu"})
     devices = trainer.devices
     count = int(devices) if isinstance(devices, str) and devices.isdecimal() else devices
+    if on_cpu and devices != "auto" and (wrong := wrong_count(count)):
+        raise CommandError(f"trainer.devices={devices}: {wrong}, or auto; on a CPU each is a process of its own")
     if on_cpu and is_whole(count) and count > most:
         raise CommandError(
             f"trainer.devices={devices}: each is a process of its own, and this CPU takes {most} at most"

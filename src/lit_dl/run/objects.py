@@ -44,7 +44,8 @@ def recipe(node: Any, later: Collection[str] = ()) -> Callable[..., Any]:
     try:
         made: Callable[..., Any] = instantiate(node, _partial_=True, _convert_="all")
     except InstantiationException as error:
-        if error.__cause__ is None or isinstance(error.__cause__, ImportError | AttributeError):
+        is_of_target = str(error).startswith("Error locating") or isinstance(error.__cause__, ImportError)
+        if error.__cause__ is None or is_of_target:
             why = str(error.__cause__ or error).partition("\nfull_key")[0].replace("\n", " ")
             raise ValueError(f"_target_ is {target!r}: {why}") from error
         raise ValueError(str(error.__cause__)) from error.__cause__
