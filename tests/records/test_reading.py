@@ -26,7 +26,7 @@ YAML_FILES = {
     ".hydra/hydra.yaml": records.read_choices,
 }
 FILES = {**{name: read for name, (_, read, _) in RECORDS.items()}, **YAML_FILES}
-EXAMPLES = pytest.mark.parametrize("examples", [20, pytest.param(400, marks=pytest.mark.slow)])
+EXAMPLES = pytest.mark.parametrize("examples", [12, pytest.param(300, marks=pytest.mark.slow)])
 
 
 def tried(examples: int) -> settings:

@@ -82,6 +82,22 @@ def test_a_gradient_flow_is_drawn_of_each_job_that_has_one(tmp_path):
     assert len([axes for axes in figure.axes if axes.get_title()]) == 2
 
 
+def test_names_in_charts_stand_as_they_read(tmp_path):
+    for name in ("$x_{y}^$", "_hidden"):
+        curves = records.CurvesRecord({"epoch": [1.0], "train/loss": [2.0]}, [name], [[-1.0]], 1)
+        make_run(
+            tmp_path / name, f"_l1={name}", curves=curves, config={"_l1": name}, metrics={f"val/{name}": 1.0}
+        )  # fmt: skip
+    comparison = comparison_of(tmp_path, "val/$x_{y}^$")
+    drawn = [draw(comparison) for draw in (learning_curves, by_factor, gradient_flows)]
+    for figure in drawn:
+        figure.canvas.draw()  # raises for a formula that is none
+    (curves, factor, flows) = drawn
+    assert [text.get_text() for text in curves.legends[0].get_texts()] == [r" _l1=\$x_{y}^\$", " _l1=_hidden"]
+    assert [text.get_text() for text in factor.axes[0].get_xticklabels()] == [r"\$x_{y}^\$", " _hidden"]
+    assert {axes.get_title() for axes in flows.axes[:2]} == {r"\$x_{y}^\$", " _hidden"}
+
+
 def test_charts_that_have_nothing_to_show_are_left_out(tmp_path):
     make_run(tmp_path / "a", "seed=1", status="failed")
     assert charts(comparison_of(tmp_path)) == {}

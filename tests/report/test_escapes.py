@@ -71,8 +71,9 @@ def strange(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def printed(strange) -> str:
-    """What the command prints; its files are in the folder then."""
-    with redirect_stdout(StringIO()) as out:
+    """What the command prints; its files are in the folder then, without the charts, which take most of the time."""
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(StringIO()) as out:
+        patch.setattr("lit_dl.report.pages.charts", lambda comparison: {"<b>": "<svg></svg>"})
         assert main([str(strange)]) == 0
     return out.getvalue()
 
@@ -89,7 +90,18 @@ def test_the_terminal_gets_no_control_character(printed):
 
 
 def test_the_page_has_only_its_own_tags_and_loads_nothing(printed, strange):
-    content = (strange / "report.html").read_text(encoding="utf-8")
+    check_page((strange / "report.html").read_text(encoding="utf-8"))
+
+
+@pytest.mark.slow
+def test_the_page_with_its_charts_has_only_its_own_tags_and_loads_nothing(strange, tmp_path):
+    assert main([str(strange), "--to", str(tmp_path)]) == 0
+    content = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert content.count("<svg") == 3
+    check_page(content)
+
+
+def check_page(content: str) -> None:
     assert is_plain(content.replace("\r", ""))
     page = Page()
     page.feed(content)
