@@ -39,6 +39,7 @@ def test_tensorboard_whose_file_fails_gets_nothing_more_and_the_block_goes_on(tm
         for step in range(2, 50):  # more than TensorBoard's queue holds
             board.experiment.add_scalar("a", 1.0, step)
         board.finalize("success")  # flushes, closes, and would write hparams.yaml
-    assert [type(error) for error in told] == [IsADirectoryError]
+    assert len(told) == 1
+    assert isinstance(told[0], IsADirectoryError | PermissionError)  # the second on Windows
     assert {tmp_path / path.name: path.read_bytes() for path in (tmp_path / "moved").iterdir()} == written
     assert not (tmp_path / "hparams.yaml").exists()
