@@ -122,7 +122,7 @@ def test_a_full_disk_is_said_once_and_leaves_the_last_good_checkpoint(command, m
 
     def full_after_two_epochs(handle):
         writes.append(handle)
-        if len(writes) > 4:  # the best and the last checkpoint of each
+        if len(writes) > 6:  # the receipt, twice, and the best and the last checkpoint of each
             raise OSError(errno.ENOSPC, "No space left on device")
         original(handle)
 

@@ -25,7 +25,7 @@ def test_a_run_leaves_what_the_contract_names(command):
     names = {path.relative_to(result.folder).as_posix() for path in result.folder.rglob("*") if path.is_file()}
     for name in (
         ".hydra/config.yaml", ".hydra/overrides.yaml", "train.log", "metrics.json", "confusion_matrix.png",
-        "gradient_flow.png", "curves.json", "checkpoints/best.ckpt", "checkpoints/last.ckpt",
+        "gradient_flow.png", "curves.json", "checkpoints/best.ckpt", "checkpoints/last.ckpt", "receipt.json",
     ):  # fmt: skip
         assert name in names
     content = json.loads((result.folder / "metrics.json").read_text())
