@@ -205,8 +205,8 @@ def prepared_alone(module: "LightningModule", precision: str, device: torch.devi
     off = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
     trainer = Trainer(accelerator=device.type, devices=1, precision=precision, barebones=False, **off)  # type: ignore[arg-type]  # as read
     module.trainer = trainer
-    for name in ("log", "log_dict"):
-        object.__setattr__(module, name, lambda *_, **__: None)  # of this object alone
+    for name in ("log", "log_dict"):  # of this object alone
+        setattr(module, name, lambda *_, **__: None)
     trainer.precision_plugin.convert_module(module)
     module.train().to(device)
     return trainer
