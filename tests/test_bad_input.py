@@ -81,7 +81,7 @@ class _little_memory:  # noqa: N801  # a context, as contextlib's
         import resource
 
         self.before = resource.getrlimit(resource.RLIMIT_DATA)
-        used = int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()
+        used = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[5]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_DATA, (used + HEADROOM, self.before[1]))
 
     def __exit__(self, *_: object) -> None:
