@@ -21,7 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 from lit_dl import records
 from lit_dl.console import relative, say, say_error
 from lit_dl.errors import CommandError, how_to_install
-from lit_dl.run.trust import check_network
+from lit_dl.run.trust import check_config
 from lit_dl.shell import any_text_printable
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def load(folder: Path, checkpoint: Path, trust: bool = False) -> "tuple[nn.Modul
     cfg = _config(folder)
     if not trust:
         try:
-            check_network(folder, cfg, BUILT)
+            check_config(folder, cfg, BUILT)
         except ValueError as error:
             raise ValueError(f"{folder}: {error}") from error
     from lit_dl.lightning_seams import load_checkpoint

@@ -13,19 +13,22 @@ from typing import TYPE_CHECKING
 from lit_dl import records
 from lit_dl.console import relative, say, say_error
 from lit_dl.errors import CommandError
+from lit_dl.shell import any_text_printable
 
 if TYPE_CHECKING:
     from lit_dl.crashes.crash import Crash
     from lit_dl.crashes.replay import Replay
 
 
+@any_text_printable()
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; gives the exit code: 0, 1 if data cannot be read, 2 if there is no step to repeat."""
     parser = argparse.ArgumentParser(prog="python -m lit_dl.replay", description="Repeat the step that diverged.")
     parser.add_argument("folder", type=Path, metavar="RUN_FOLDER")
-    folder = parser.parse_args(arguments).folder
+    parser.add_argument("--trust", action="store_true", help="build whatever classes the folder names")
+    args = parser.parse_args(arguments)
     try:
-        replay(folder)
+        replay(args.folder, args.trust)
     except (CommandError, ValueError) as error:
         say_error(str(error))
         return 2
@@ -35,17 +38,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def replay(folder: Path) -> None:
+def replay(folder: Path, trust: bool = False) -> None:
     """Repeat the step that a run folder keeps, and say what was seen.
 
     Raises:
         CommandError: if the run's config cannot be built here.
-        ValueError: if it is no run folder, has no crash.pt or a damaged one, or one of another network.
+        ValueError: if it is no run folder, has no crash.pt or a damaged one, or one of another network, or names what
+            is not known and not trusted.
         OSError: if data is missing that the config needs.
     """
     from lit_dl.run.again import rebuilt_task, recorded_config
 
-    cfg = recorded_config(folder)
+    cfg = recorded_config(folder, trust)
     if not (folder / records.CRASH_FILE).is_file():
         raise ValueError(_why_there_is_none(folder))
     from lit_dl.crashes.crash import read_crash

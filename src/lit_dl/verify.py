@@ -16,19 +16,22 @@ from lit_dl.console import only_logged, say, say_error
 from lit_dl.errors import CommandError
 from lit_dl.run.verification import Comparison, Verification
 from lit_dl.run.verification import verify as verified
+from lit_dl.shell import any_text_printable
 
 WIDTH = 13  # of the names
 
 
+@any_text_printable()
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; gives the exit code: 0 the same, 1 not the same or a failure, 2 if there is nothing to verify."""
     parser = argparse.ArgumentParser(prog="python -m lit_dl.verify", description="Train a run's first steps again.")
     parser.add_argument("folder", type=Path, metavar="RUN_FOLDER")
-    folder = parser.parse_args(arguments).folder
+    parser.add_argument("--trust", action="store_true", help="build whatever classes the folder names")
+    args = parser.parse_args(arguments)
     find_users_classes()
     try:
         with process_put_back():
-            found = verify(folder)
+            found = verify(args.folder, args.trust)
     except (CommandError, ValueError) as error:
         say_error(str(error))
         return WRONG_COMMAND
@@ -42,14 +45,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return OK if found.is_same else FAILURE
 
 
-def verify(folder: Path) -> Verification:
+def verify(folder: Path, trust: bool = False) -> Verification:
     """Hold a run against what is here, without a word of its training.
 
     Raises:
         CommandError, ValueError, OSError, KeyboardInterrupt: as ``lit_dl.run.verification.verify``.
     """
     with only_logged():
-        return verified(folder, (*MAY_CHANGE, "resume"))
+        return verified(folder, (*MAY_CHANGE, "resume"), trust)
 
 
 def tell(found: Verification) -> None:

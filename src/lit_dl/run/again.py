@@ -18,6 +18,7 @@ from lit_dl.overrides import without
 from lit_dl.run.build import Run, build
 from lit_dl.run.objects import build_network, build_task
 from lit_dl.run.request import RunRequest, as_primitives
+from lit_dl.run.trust import check_config, check_run
 
 if TYPE_CHECKING:
     from lit_dl.tasks.base import Task
@@ -27,11 +28,15 @@ class _EnoughError(Exception):
     """The steps that were wanted are made."""
 
 
-def recorded_config(folder: Path) -> DictConfig:
+def recorded_config(folder: Path, trust: bool = False) -> DictConfig:
     """The composed config of a run folder.
 
+    Args:
+        folder: of the run.
+        trust: take it whatever classes it names.
+
     Raises:
-        ValueError: if it is no run folder, or its config cannot be read.
+        ValueError: if it is no run folder, its config cannot be read, or names what is not known and not trusted.
     """
     path = folder / records.HYDRA_FOLDER / "config.yaml"
     if not path.is_file():
@@ -45,17 +50,45 @@ def recorded_config(folder: Path) -> DictConfig:
         raise ValueError(f"{path} cannot be read: {error}") from error
     if not isinstance(cfg, DictConfig):
         raise ValueError(f"{path} is no config of a run")
+    if not trust:
+        with naming(folder):
+            check_config(folder, cfg)
     return cfg
 
 
-def config_here(receipt: records.ReceiptRecord, folder: Path) -> dict[str, Any]:
+@contextmanager
+def naming(folder: Path) -> Iterator[None]:
+    """Let an error begin with the name of the folder."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{folder}: {error}") from error
+
+
+def check_receipt(receipt: records.ReceiptRecord, folder: Path) -> None:
+    """Whether what a receipt asks for may be built.
+
+    Raises:
+        ValueError: if it names what is not known.
+    """
+    with naming(folder):
+        check_config(folder, OmegaConf.create(receipt.config))
+        check_run(folder, without("resume", receipt.overrides), how="--trust")
+
+
+def config_here(receipt: records.ReceiptRecord, folder: Path, trust: bool = False) -> dict[str, Any]:
     """What lit_dl makes today of the overrides of a run.
+
+    Args:
+        receipt: of the run.
+        folder: of the run.
+        trust: look for choices where the folder says that the run had found its own, too.
 
     Raises:
         ValueError: if it cannot compose them.
     """
     overrides = without("resume", receipt.overrides)
-    if places := _own_configs(folder):
+    if trust and (places := _own_configs(folder)):
         overrides.append(f"hydra.searchpath=[{', '.join(places)}]")
     try:
         with initialize_config_module("lit_dl.conf", version_base="1.3"):

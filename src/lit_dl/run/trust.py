@@ -38,19 +38,22 @@ HYDRA = {  # what a sweep may have recorded of Hydra's own keys, with the values
 }
 
 
-def check_run(folder: Path, overrides: Iterable[str], config_folders: Sequence[Path]) -> None:
+def check_run(
+    folder: Path, overrides: Iterable[str], config_folders: Sequence[Path] = (), how: str = "trust=true"
+) -> None:
     """Refuse to go on with a run that names what is not known.
 
     Args:
         folder: of the run.
         overrides: that it was started with.
         config_folders: that the user names now.
+        how: the way to allow it all the same.
 
     Raises:
         ValueError: names each thing, and the way to allow it.
     """
     names = known(config_folders)
-    _refuse([*_of_folder(folder), *_of_overrides(overrides, names, folder)], "trust=true")
+    _refuse([*_of_folder(folder), *_of_overrides(overrides, names, folder)], how)
 
 
 def check_sweep(
@@ -77,8 +80,8 @@ def check_sweep(
     _refuse([*found, *_of_overrides(texts, names, folder)], "trust=true")
 
 
-def check_network(folder: Path, cfg: DictConfig, parts: Sequence[str]) -> None:
-    """The same of a config from which parts are built.
+def check_config(folder: Path, cfg: DictConfig, parts: Sequence[str] | None = None) -> None:
+    """The same of a config from which parts are built, or all of it.
 
     Raises:
         ValueError: names each thing, and the way to allow it; or if the config cannot be read.
@@ -86,7 +89,7 @@ def check_network(folder: Path, cfg: DictConfig, parts: Sequence[str]) -> None:
     names, whole = known(), OmegaConf.to_container(cfg, resolve=False)
     found = [*_of_folder(folder), *(why for key, value in leaves(whole) if (why := _asks(key, value, names)))]
     if not found:  # so that nothing is resolved before
-        for key, value in (leaf for part in parts for leaf in leaves(_resolved(cfg, part), part)):
+        for key, value in (leaf for part in parts or map(str, cfg) for leaf in leaves(_resolved(cfg, part), part)):
             if why := _builds(key, value, names) or _leads(key, value, folder):
                 found.append(why)
     _refuse(found, "--trust")

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from lit_dl import records
-from lit_dl.run.again import config_here, first_steps, recorded_config
+from lit_dl.run.again import check_receipt, config_here, first_steps, recorded_config
 from lit_dl.run.request import as_primitives
 
 KEYS_SHOWN = 5  # of a config
@@ -40,7 +40,7 @@ class Verification:
         return all(each.is_same for each in (*decisive, self.steps))
 
 
-def verify(folder: Path, may_change: tuple[str, ...]) -> Verification:
+def verify(folder: Path, may_change: tuple[str, ...], trust: bool = False) -> Verification:
     """Hold a run folder's receipt against this machine, this lit_dl and these data.
 
     The steps are trained with the recorded config on as many threads as the run had, in a folder of their own.
@@ -48,10 +48,12 @@ def verify(folder: Path, may_change: tuple[str, ...]) -> Verification:
     Args:
         folder: of the run; nothing in it is changed.
         may_change: beginnings of the keys in which a resumed run may differ from its receipt.
+        trust: build whatever the folder names.
 
     Raises:
         CommandError: if the recorded config cannot be built here.
-        ValueError: if it is no run folder, or has no receipt, or one that cannot be verified.
+        ValueError: if it is no run folder, has no receipt, or one that cannot be verified, or names what is not known
+            and not trusted.
         OSError: if data is missing.
         KeyboardInterrupt: if the user or the system stopped it.
     """
@@ -60,8 +62,10 @@ def verify(folder: Path, may_change: tuple[str, ...]) -> Verification:
     from lit_dl.lightning_seams import be_quiet
 
     be_quiet()
-    config = as_primitives(recorded_config(folder))
+    config = as_primitives(recorded_config(folder, trust))
     receipt = _receipt_of(folder)
+    if not trust:
+        check_receipt(receipt, folder)
     threads = torch.get_num_threads()
     torch.set_num_threads(receipt.threads)
     try:
@@ -70,7 +74,7 @@ def verify(folder: Path, may_change: tuple[str, ...]) -> Verification:
     finally:
         torch.set_num_threads(threads)
     surroundings = [
-        Comparison("config", *_of_config(receipt, folder, config, may_change)),
+        Comparison("config", *_of_config(receipt, folder, config, may_change, trust)),
         Comparison("data", *_of_values({"sha256": receipt.data.get("sha256")}, {"sha256": made.data["sha256"]})),
         *_of_environment(receipt.environment, made.environment),
         Comparison("threads", *_of_threads(receipt.threads, threads)),
@@ -97,7 +101,7 @@ def _receipt_of(folder: Path) -> records.ReceiptRecord:
 
 
 def _of_config(
-    receipt: records.ReceiptRecord, folder: Path, config: Mapping[str, Any], may_change: tuple[str, ...]
+    receipt: records.ReceiptRecord, folder: Path, config: Mapping[str, Any], may_change: tuple[str, ...], trust: bool
 ) -> tuple[str, bool]:
     """The config that the overrides give here, and that in the run folder, against the recorded one."""
     own = records.differing_keys(receipt.config, config)
@@ -105,7 +109,7 @@ def _of_config(
     here: dict[str, tuple[Any, Any]] = {}
     found = []
     try:
-        here = records.differing_keys(receipt.config, config_here(receipt, folder))
+        here = records.differing_keys(receipt.config, config_here(receipt, folder, trust))
     except ValueError as error:
         found.append(f"the overrides cannot be composed here: {error}")
     found += [f"{key}: recorded {_shown(one)}, here {_shown(other)}" for key, (one, other) in here.items()]
