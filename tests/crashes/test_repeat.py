@@ -168,18 +168,40 @@ def test_another_network_is_refused(tmp_path):
         replay(other, other.net, read_crash(tmp_path))
 
 
-@pytest.mark.parametrize("harm", ["cut", "text", "pickle", "other"])
-def test_a_damaged_file_is_said_to_be(tmp_path, harm):
-    trained(made(), tmp_path)
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """A folder with a crash.pt."""
+    folder = tmp_path_factory.mktemp("kept")
+    trained(made(), folder)
+    return folder / "crash.pt"
+
+
+@pytest.mark.parametrize("harm", ["cut", "text", "pickle"])
+def test_a_damaged_file_is_said_to_be(kept, tmp_path, harm):
     path = tmp_path / "crash.pt"
     if harm == "cut":
-        path.write_bytes(path.read_bytes()[:2000])
+        path.write_bytes(kept.read_bytes()[:2000])
     elif harm == "text":
         path.write_text("no tensors")
-    elif harm == "pickle":
-        torch.save({"passes": [print]}, path)
     else:
-        torch.save({**torch.load(path, weights_only=True), "passes": [{"batch_idx": 3}]}, path)
+        torch.save({"passes": [print]}, path)
+    with pytest.raises(ValueError, match=r"crash\.pt is damaged"):
+        read_crash(tmp_path)
+
+
+@pytest.mark.parametrize("part", ["step", "epoch", "state_step", "losses", "parameters", "passes", "threads", "device"])
+@pytest.mark.parametrize("junk", [None, [3], -1.5], ids=str)
+def test_a_file_with_other_things_in_it_is_said_to_be_damaged(kept, tmp_path, part, junk):
+    torch.save({**torch.load(kept, weights_only=True), part: junk}, tmp_path / "crash.pt")
+    with pytest.raises(ValueError, match=r"crash\.pt is damaged"):
+        read_crash(tmp_path)
+
+
+@pytest.mark.parametrize("part", ["batch_idx", "random", "rows"])
+def test_a_pass_with_other_things_in_it_is_said_to_be_damaged(kept, tmp_path, part):
+    content = torch.load(kept, weights_only=True)
+    content["passes"][0][part] = "3"
+    torch.save(content, tmp_path / "crash.pt")
     with pytest.raises(ValueError, match=r"crash\.pt is damaged"):
         read_crash(tmp_path)
 

@@ -19,6 +19,7 @@ from lit_dl import records
 from lit_dl.crashes.random_state import States
 
 SCHEMA = 1
+MOST_THREADS = 4096  # that are believed; torch is told to take so many
 DAMAGED = (
     RuntimeError,
     OSError,
@@ -110,16 +111,23 @@ def _check(crash: Crash) -> None:
     """Whether the parts that a replay rests on are there.
 
     Raises:
-        TypeError: if not.
+        TypeError, ValueError: if not.
     """
-    if not isinstance(crash.step, int) or not isinstance(crash.threads, int) or crash.threads < 1:
+    counts = (crash.step, crash.state_step, crash.epoch, *(each.batch_idx for each in crash.passes))
+    if not all(isinstance(each, int) for each in (*counts, crash.accumulated, crash.threads)):
         raise TypeError("its numbers are none")
+    if crash.accumulated < 1 or not 1 <= crash.threads <= MOST_THREADS:
+        raise ValueError("its numbers are out of their range")
+    if not all(isinstance(each, str) for each in (crash.device, crash.precision, crash.torch)):
+        raise TypeError("its names are none")
     named = [*_items(crash.parameters), *_items(crash.buffers)]
     if not all(isinstance(tensor, Tensor) for tensor in named):
         raise TypeError("its parameters are none")
     if not crash.passes or not all(isinstance(each.random["cpu"], Tensor) for each in crash.passes):
         raise TypeError("it has no pass")
-    if not all(isinstance(loss, float) for _, loss in crash.losses):
+    if not all(each.rows is None or (isinstance(each.rows, Tensor) and each.rows.dim() == 1) for each in crash.passes):
+        raise TypeError("its rows are none")
+    if not isinstance(crash.losses, list) or not all(isinstance(loss, float) for _, loss in crash.losses):
         raise TypeError("its losses are none")
 
 

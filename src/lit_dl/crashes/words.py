@@ -75,7 +75,11 @@ def wrong_in_batch(each: Pass) -> str | None:
         if extent is None or not extent.bad:
             continue
         bad = (~value.isfinite()).reshape(len(value), -1).any(dim=1).nonzero().flatten() if value.dim() else None
-        where = "" if bad is None or each.rows is None else f" (rows {_listed(each.rows[bad])})"
+        where = (
+            ""
+            if bad is None or each.rows is None or len(each.rows) != len(value)
+            else f" (rows {_listed(each.rows[bad])})"
+        )
         return f"the batch's {name} are not finite: {counted(extent)}{where}"
     return None
 
