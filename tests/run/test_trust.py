@@ -202,10 +202,11 @@ def test_no_command_of_the_pages_needs_trust_to_be_gone_on_with(tmp_path, monkey
 
 
 def test_what_is_found_is_said_in_one_message_that_steers_no_terminal(tmp_path):
-    overrides = [*(f"model.x{n}=/y" for n in range(20)), "data.x='\x1b[2J/../..'"]
+    overrides = ["data.x='\x1b[2J/../..'", *(f"model.x{n}=/y" for n in range(20)), "model._target_=os.system"]
     with pytest.raises(ValueError, match="add trust=true") as raised:
-        check_run(tmp_path, overrides[-1:] + overrides[:-1], [])
-    assert "and 11 more" in str(raised.value)
+        check_run(tmp_path, overrides, [])
+    assert str(raised.value).splitlines()[1] == "  model builds os.system"
+    assert "and 2 more" in str(raised.value)
     assert "data.x=?[2J/../.." in str(raised.value)
     assert "\x1b" not in str(raised.value)
 

@@ -6,7 +6,9 @@ torch's own families of some groups, as patterns, since torch is not imported he
 
 import re
 from collections.abc import Iterable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -50,14 +52,25 @@ class Known:
 
 def known(folders: Iterable[Path] = ()) -> Known:
     """What lit_dl's own YAML files name, and those of the same groups in other folders of configs."""
-    own = Path(str(files("lit_dl.conf")))
-    found = Known(folders=[own, *folders])
-    found.groups = {path.name for path in own.iterdir() if path.is_dir()} - {"hydra", "__pycache__"}
-    for folder in found.folders:
-        for group in sorted(found.groups):
-            for path in sorted((folder / group).rglob("*.yaml")):
-                _add(group, path.read_text(encoding="utf-8", errors="replace"), found)
+    found = deepcopy(_of_lit_dl())
+    for folder in folders:
+        _read(folder, found)
     return found
+
+
+@cache
+def _of_lit_dl() -> Known:
+    own = Path(str(files("lit_dl.conf")))
+    found = Known(groups={path.name for path in own.iterdir() if path.is_dir()} - {"hydra", "__pycache__"})
+    _read(own, found)
+    return found
+
+
+def _read(folder: Path, found: Known) -> None:
+    found.folders.append(folder)
+    for group in sorted(found.groups):
+        for path in sorted((folder / group).rglob("*.yaml")):
+            _add(group, path.read_text(encoding="utf-8", errors="replace"), found)
 
 
 def _add(group: str, text: str, found: Known) -> None:

@@ -20,7 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from lit_dl.run.targets import TARGET, Known, known, leaves
 
-MOST = 10  # lines of what was found
+MOST = 20  # lines of what was found
 MULTIRUN = ("-m", "--multirun")
 CHOICE = r"(?!.*\.\.)[\w.-]+(/[\w.-]+)*"  # the name of a YAML below its group
 JOB = r"(?!\.)[\w.=+-]+"  # the name of a job's folder, as records.file_name makes it
@@ -106,6 +106,7 @@ def _resolved(cfg: DictConfig, part: str) -> Any:
 def _refuse(found: Sequence[str], how: str) -> None:
     if not found:
         return
+    found = sorted(found, key=lambda line: " builds " not in line)  # code first, and never left out by the rest
     lines = [*found[:MOST], *([f"and {len(found) - MOST} more"] if len(found) > MOST else [])]
     raise ValueError(
         "the folder asks for more than the classes and values that lit_dl knows:\n"
