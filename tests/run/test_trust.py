@@ -9,14 +9,18 @@ from pathlib import Path
 import pytest
 import yaml
 from tests.folders import make_run
-from tests.run.attacks import OF_A_RUN, OF_A_SWEEP, filled, run_of, sweep_of
-from tests.runs import CONF
+from tests.run.attacks import OF_A_RUN, OF_A_SWEEP, code, filled, run_of, sweep_of
+from tests.runs import CONF, config
 
+from lit_dl import records
 from lit_dl.cli.resume import expand_resume
 from lit_dl.errors import CommandError
 from lit_dl.overrides import is_override
+from lit_dl.replay import replay
 from lit_dl.report.runs import find
+from lit_dl.run.request import as_primitives
 from lit_dl.run.trust import check_run, check_sweep
+from lit_dl.run.verification import verify
 
 TOO_MUCH = ("lines for a shell", "a database elsewhere")  # to be done here: they ask for a cluster, and for 20 jobs
 ROOT = Path(__file__).parents[2]
@@ -284,3 +288,22 @@ def test_nothing_reaches_a_shell():
     assert not re.search(
         r"shell=|os\.system|os\.popen|getoutput|(?<![.\w])(eval|exec)\(|pickle\.load|from pickle", source
     )
+
+
+@pytest.mark.parametrize("where", ["the config", "the receipt", "the overrides"])
+def test_what_a_stranger_s_run_names_is_not_verified(tmp_path, desk, where):
+    folder, spoilt = run_of(desk / "run"), tmp_path / "spoilt"
+    node = yaml.safe_load(code(spoilt))
+    good, bad = as_primitives(config("data=digits")), as_primitives(config("data=digits", f"+x={code(spoilt)}"))
+    assert bad["x"] == node
+    records.write_config(yaml.safe_dump(bad if where == "the config" else good), [], folder)
+    overrides = ["data=digits", *([f"data.batch_size={code(spoilt)}"] if where == "the overrides" else [])]
+    steps = [records.StepReceipt([(1.0).hex()], {})]
+    receipt = records.ReceiptRecord(bad if where == "the receipt" else good, overrides, steps=steps)
+    records.write_receipt(receipt, folder)
+    with pytest.raises(ValueError, match=r"(?s)torch\.utils\.collect_env\.run.*--trust"):
+        verify(folder, ())
+    if where == "the config":
+        with pytest.raises(ValueError, match=r"(?s)torch\.utils\.collect_env\.run.*--trust"):
+            replay(folder)
+    assert not spoilt.exists()
