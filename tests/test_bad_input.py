@@ -58,7 +58,7 @@ def place(tmp_path_factory):
         patch.chdir(cwd)
         patch.setenv("HOME", str(root))
         patch.delenv("LIT_DL_DATA_DIR", raising=False)
-        patch.setattr("lit_dl.data.download.urlopen", _no_network)
+        patch.setattr("lit_dl.data.web._opener", _no_network)
         patch.setattr("lit_dl.devices.machine_memory", lambda: MEMORY)
         random = np.random.default_rng(0)
         np.savez("my.npz", x=random.random((40, 3)), y=np.arange(40) % 4)

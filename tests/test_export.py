@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from tests.runs import PLAIN, config
 
 from lit_dl import records
+from lit_dl.callbacks.checkpoints import AtomicCheckpointIO
 from lit_dl.errors import CommandError
 from lit_dl.export import NEEDED, load, main
 from lit_dl.models import CNN, MLP
@@ -40,7 +41,7 @@ def test_what_is_no_run_or_has_no_checkpoint_or_another_network_is_refused(run, 
     assert main([str(tmp_path)]) == 2
     assert "no run folder" in capfd.readouterr().err
     checkpoint = records.last_checkpoint(run)
-    torch.save({"state_dict": {"network.1.weight": torch.zeros(3)}}, checkpoint)
+    AtomicCheckpointIO().save_checkpoint({"state_dict": {"network.1.weight": torch.zeros(3)}}, checkpoint)
     assert main([str(run), "--checkpoint", "last"]) == 2
     assert "does not fit the network" in capfd.readouterr().err
     checkpoint.unlink()

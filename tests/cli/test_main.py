@@ -29,7 +29,7 @@ WRONG = [
     ("logger._target_=nowhere.Logger", ["logger:", "nowhere.Logger"]),
     ("trainer.precision=7", ["trainer:", "7", "16-mixed"]),  # Lightning's own check
     ("trainer.val_check_interval=1000", ["trainer.val_check_interval=1000", "fewer batches"]),
-    ("data=[digits,spiral]", ["data=[digits,spiral]", "the name of one choice", "arrays, digits"]),
+    ("data=[digits,spiral]", ["data=[digits,spiral]", "the name of a choice", "arrays, digits"]),
     ("hydra.job=${seed}", ["hydra.job=${seed}: it cannot be read"]),
     ("optimizer.lr=${nothing}", ["optimizer.lr=${nothing}", "'nothing' not found"]),
     ("+logger.foo=1", ["logger:", "foo is 1"]),

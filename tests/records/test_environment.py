@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from lit_dl import records
+from lit_dl.records.environment import _git_commit
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -18,4 +19,6 @@ def test_git_may_complain_in_any_encoding(monkeypatch, code, commit):
     complain = f"import sys; sys.stderr.buffer.write(b'\\xff\\xfe'); print('{COMMIT}'); sys.exit({code})"
     run = subprocess.run
     monkeypatch.setattr(subprocess, "run", lambda _, **options: run([sys.executable, "-c", complain], **options))
+    _git_commit.cache_clear()
     assert records.describe_environment("cpu")["git_commit"] == commit
+    _git_commit.cache_clear()

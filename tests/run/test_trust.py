@@ -73,7 +73,7 @@ def test_what_a_stranger_s_sweep_names_is_not_done(command, tmp_path, desk, atta
     result = command(f"sweep.resume={folder}")
     assert not (tmp_path / "spoilt").exists()
     assert result.code == 2
-    assert "trust=true" in result.err
+    assert "trust=true" in result.err or "has no folder name" in result.err  # of the job, which no trust helps
     assert "Traceback" not in result.err
     assert content(folder) == before
     assert {path.name for path in (*tmp_path.iterdir(), *desk.iterdir())} == {"desk", "sweep", "stranger"}
