@@ -97,7 +97,14 @@ def test_the_screen_shows_the_facts_the_layers_the_metrics_and_the_way_on(comman
     assert result.err == ""
 
 
-@pytest.mark.parametrize("overrides", [(), ("model=cnn", "dropout=0.3"), ("optimizer=rmsprop", "model.norm=batch")])
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        (),
+        pytest.param(("model=cnn", "dropout=0.3"), marks=pytest.mark.slow),
+        pytest.param(("optimizer=rmsprop", "model.norm=batch"), marks=pytest.mark.slow),
+    ],
+)
 def test_the_same_command_gives_the_same_numbers_to_the_bit(command, overrides):
     settings = (*QUICK, "data.train_size=300", *overrides)
     first = command(*settings).record.metrics

@@ -153,9 +153,8 @@ def test_a_mistake_while_resuming_leaves_the_run_as_it_was(command):
     assert after == before
 
 
-@pytest.mark.parametrize(
-    "kill", [signal.SIGKILL, *(pytest.param(kill, marks=pytest.mark.slow) for kill in (signal.SIGINT, signal.SIGTERM))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_a_run_that_is_stopped_from_outside_goes_on_where_it_was(command, tmp_path, kill):
     settings = ["data=digits", "trainer.accelerator=cpu", "model.hidden=[50]"]
     process = subprocess.Popen(

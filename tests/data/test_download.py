@@ -340,7 +340,7 @@ def processes():
     return context
 
 
-@pytest.mark.run
+@pytest.mark.slow
 @pytest.mark.parametrize("one_is_killed", [False, True])
 def test_of_eight_commands_at_the_same_moment_one_downloads_and_if_it_is_killed_another(tmp_path, one_is_killed):
     killed = []

@@ -71,6 +71,7 @@ def test_normalisation_is_that_of_the_training_folds_and_the_test_set_is_in_none
     assert (data.val_set.tensors[1] >= 0).all()
 
 
+@pytest.mark.slow
 @pytest.mark.run
 def test_folds_are_the_same_in_every_process():
     program = (

@@ -102,6 +102,7 @@ def test_the_yaml_has_the_values_of_its_twin(rule):
     assert {key: value for key, value in twin.items() if key != "_target_"}.items() <= torchs.items()
 
 
+@pytest.mark.slow
 def test_a_sweep_over_an_optimizer_and_its_twin_has_a_folder_and_equal_results_for_each(command):
     assert command("-m", "data=digits", "trainer.max_epochs=1", "optimizer=adam,scratch/adam").code == 0
     (sweep,) = Path("outputs").rglob("sweep.json")

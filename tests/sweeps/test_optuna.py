@@ -54,6 +54,7 @@ def trials(storage: str) -> list:
     return optuna.load_study(study_name="lit_dl", storage=storage).trials
 
 
+@pytest.mark.slow
 def test_a_study_goes_on_past_failed_and_diverged_jobs_is_stored_and_can_be_continued(command):
     random = ("hydra.sweeper.sampler=random", "hydra.sweeper.seed=2")  # whose first six draws have all three
     sizes = "data.train_size=1350,1351"  # of which the second is known to be too many once the data is loaded
@@ -73,6 +74,7 @@ def test_a_study_goes_on_past_failed_and_diverged_jobs_is_stored_and_can_be_cont
     assert [trial.value for trial in later][:6] == [trial.value for trial in stored]
 
 
+@pytest.mark.slow
 def test_a_loss_is_minimised_and_a_named_study_is_continued_by_another_sweep(command):
     storage = f"sqlite:///{Path('all.db').absolute()}"
     settings = (*SEARCH, "optimizer.lr=tag(log,interval(1e-3,1))", "sweep.metric=val/loss")

@@ -57,6 +57,7 @@ def test_a_job_s_folder_is_named_by_what_varied_and_is_safe(command):
     assert all(list((sweep_of() / name).glob("events.out.tfevents.*")) for name in names)
 
 
+@pytest.mark.slow
 def test_each_job_gives_the_numbers_of_the_same_run_alone(command):
     settings = (*PLAIN, "trainer.max_epochs=1", "dropout=0.5")
     command("-m", *settings, "seed=1,2")
@@ -64,6 +65,7 @@ def test_each_job_gives_the_numbers_of_the_same_run_alone(command):
     assert in_sweep == command(*settings, "seed=2").record.metrics
 
 
+@pytest.mark.slow
 def test_cross_validation_is_one_command_with_mean_and_spread_over_the_folds(command):
     result = command(
         "experiment=cross_validation",
@@ -129,6 +131,7 @@ def test_a_second_process_is_kept_from_a_sweep_that_goes_on(command):
     assert "another process is at work" in result.err
 
 
+@pytest.mark.slow
 def test_a_job_of_an_experiment_that_is_a_sweep_is_resumed_as_one_run(command):
     command("experiment=cross_validation", "data.folds=2", "trainer.max_epochs=1", "diagnostics=off")
     job = sweep_of() / "0_data.fold=0"
@@ -136,6 +139,7 @@ def test_a_job_of_an_experiment_that_is_a_sweep_is_resumed_as_one_run(command):
     assert records.read_run(job).epochs == 2
 
 
+@pytest.mark.slow
 def test_the_command_of_the_best_job_gives_its_numbers_again(command):
     out = command("experiment=cross_validation", "data.folds=2", "trainer.max_epochs=1", "diagnostics=off").out
     (line,) = re.findall(r"repeat the best +python -m lit_dl.train (.* threads=1)", out)
@@ -182,6 +186,7 @@ def test_a_sweep_can_be_ranked_by_each_metric(metric):
     check_sweep(config("data=digits", f"sweep.metric={metric}"))
 
 
+@pytest.mark.slow
 def test_a_users_own_yaml_goes_along_from_any_folder(command, monkeypatch):
     Path("conf/data").mkdir(parents=True)
     Path("conf/data/mine.yaml").write_text("_target_: lit_dl.data.Digits\nbatch_size: 128\n", encoding="utf-8")

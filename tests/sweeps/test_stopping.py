@@ -31,7 +31,8 @@ def killed_sweep(folder: Path, kill: signal.Signals, *overrides: str) -> subproc
     return process
 
 
-@pytest.mark.parametrize("kill", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGINT])
 def test_a_sweep_that_was_stopped_goes_on_with_the_jobs_that_had_not_finished(command, tmp_path, kill):
     process = killed_sweep(tmp_path, kill)
     sweep = sweep_of(tmp_path)
