@@ -109,7 +109,7 @@ def run_of(folder: Path, *overrides: str) -> Path:
     """A run that can be gone on with, as far as it was looked at until now; its checkpoint holds nothing."""
     make_run(folder, "data=digits", "trainer.accelerator=cpu", *overrides)
     (folder / records.CHECKPOINTS).mkdir()
-    torch.save({"global_step": 0}, records.last_checkpoint(folder))
+    torch.save({"global_step": 0, "epoch": 0, "loops": {}}, records.last_checkpoint(folder))
     return folder
 
 
