@@ -103,7 +103,7 @@ def draw(source: Path, file: Path) -> None:
     arrows = room_arrows(source)
     floors = floors_of(arrows)
     top = max(floors.values())
-    figure = Figure(figsize=(11, 0.85 * top), dpi=100)
+    figure = Figure(figsize=(12.5, 0.85 * top), dpi=100)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_xlim(0, 1)
     axes.set_ylim(0.4, top + 0.6)

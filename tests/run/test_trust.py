@@ -24,8 +24,8 @@ from lit_dl.run.verification import verify
 
 TOO_MUCH = ("lines for a shell", "a database elsewhere")  # to be done here: they ask for a cluster, and for 20 jobs
 ALWAYS_REFUSED = (  # whoever asks: such jobs have no folder, and such keys and choices are none
-    "a job elsewhere", "a job by a whole path", "a job with a resolver for a name", "a class that is spelt by reference",
-    "a callback of the trainer", "a resolver in a choice",
+    "a job elsewhere", "a job by a whole path", "a job with a resolver for a name", "a resolver in a choice",
+    "a class that is spelt by reference", "a callback of the trainer",
 )  # fmt: skip
 ROOT = Path(__file__).parents[2]
 
