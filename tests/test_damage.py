@@ -40,6 +40,7 @@ def test_where_the_last_checkpoint_is_damaged_the_run_goes_on_from_the_best(comm
     expected, found = left_by(whole), left_by(folder)
     for each in (expected, found):
         each["metrics"].pop("overrides")
+        each["receipt"] = each["receipt"]["steps"]  # the configs are of two epochs and of three
         each["events"] = {key: value for key, value in each["events"].items() if not key[0].startswith("hp/")}
     check_same(expected, found)
 

@@ -42,9 +42,9 @@ def run(good, tmp_path) -> Path:
 def verified(capfd):
     """Verify a run folder: exit code, and what was said by the name before it."""
 
-    def verify(folder: Path) -> tuple[int, dict[str, str]]:
+    def verify(folder: Path, *flags: str) -> tuple[int, dict[str, str]]:
         capfd.readouterr()
-        code = main([str(folder)])
+        code = main([str(folder), *flags])
         out, err = capfd.readouterr()
         found: dict[str, str] = {"error": err}
         name = ""
@@ -226,9 +226,10 @@ def test_configs_of_the_user_s_own_are_found_again(tmp_path, verified):
     folder = tmp_path / "run"
     mine = ("data=digits", "model=mine", "trainer.max_steps=3", "logger=off", "trainer.accelerator=cpu")
     assert train([f"--config-dir={tmp_path / 'conf'}", *mine, f"hydra.run.dir={folder}"]) == 0
-    assert verified(folder)[1]["config"] == "same"
+    assert verified(folder, "--trust")[1]["config"] == "same"
+    assert "looked into with --trust" in verified(folder)[1]["config"]
     shutil.rmtree(tmp_path / "conf")
-    code, said = verified(folder)
+    code, said = verified(folder, "--trust")
     assert code == 1
     assert said["config"].startswith("the overrides cannot be composed here: ")
     assert said["first steps"].startswith("same to the bit")

@@ -4,6 +4,7 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ class Receipt(Callback):
     """Writes ``receipt.json`` after the first step of a training, and again when the first few are made.
 
     Of each step it has the loss with every bit and a checksum of each layer's parameters after it. A run that is
-    resumed keeps the file that it has.
+    resumed keeps the file that it has, and adds the steps that are missing.
 
     Args:
         folder: of the run.
@@ -53,14 +54,23 @@ class Receipt(Callback):
         self._losses: list[Tensor] = []  # of the coming step
         self._layers: list[Layer] = []  # known when training starts
         self._taken = 0.0  # seconds that checksums took
+        self._earlier: list[records.StepReceipt] = []  # of a run that goes on, up to its checkpoint
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Look where a new training starts."""
-        self._is_open = trainer.is_global_zero and trainer.global_step == 0 and not is_trial(trainer)
+        """Look where a new training starts, or where one goes on whose first steps are not all there."""
+        earlier = self._earlier if trainer.global_step > 0 else []
+        is_early = trainer.global_step == len(earlier)
+        self._is_open = trainer.is_global_zero and is_early and not is_trial(trainer)
         if not self._is_open:
             return
-        self._losses, self._taken, self.record.steps = [], 0.0, []
+        self._losses, self._taken, self.record.steps = [], 0.0, earlier
         self._layers = layers_of(pl_module) if self._given is None else self._given
+        if earlier:
+            with suppress(
+                OSError, ValueError
+            ):  # it is gone or damaged: the surroundings of now stand for those of then
+                self.record = replace(records.read_receipt(self.folder), steps=earlier)
+                return
         self.record.data = dict(self._data())
         self.record.environment = records.describe_environment(str(trainer.strategy.root_device))
         self.record.threads, self.record.processes = torch.get_num_threads(), trainer.world_size
@@ -94,6 +104,14 @@ class Receipt(Callback):
         """Write the steps there were, unless that is what cannot be done."""
         with suppress(OSError):
             self._close()
+
+    def state_dict(self) -> dict[str, Any]:
+        """The steps so far, while there are some to come."""
+        return {"steps": [asdict(step) for step in self.record.steps]} if self._is_open else {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from what ``state_dict`` gave, once training does."""
+        self._earlier = [records.StepReceipt(**step) for step in state_dict["steps"]]
 
     def _close(self) -> None:
         """Write the file, if there is anything to write, and take no further step."""

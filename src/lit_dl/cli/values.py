@@ -43,6 +43,7 @@ OF_TORCH: dict[str, tuple[float, float, bool]] = {
     "scheduler.max_lr": (0, math.inf, False),
     "scheduler.pct_start": (0, 1, True),
     "init.std": (0, math.inf, True),
+    "init.gain": (0, math.inf, True),
     "loss.label_smoothing": (0, 1, True),
 }
 COUNTS_OF_TORCH = {"scheduler.step_size": 1, "scheduler.patience": 0}

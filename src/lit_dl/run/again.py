@@ -88,13 +88,15 @@ def config_here(receipt: records.ReceiptRecord, folder: Path, trust: bool = Fals
         ValueError: if it cannot compose them.
     """
     overrides = without("resume", receipt.overrides)
-    if trust and (places := _own_configs(folder)):
+    places = _own_configs(folder)
+    if trust and places:
         overrides.append(f"hydra.searchpath=[{', '.join(places)}]")
     try:
         with initialize_config_module("lit_dl.conf", version_base="1.3"):
             return as_primitives(compose("train", overrides))
     except (HydraException, OmegaConfBaseException) as error:
-        raise ValueError(str(error).strip().partition("\n")[0]) from error
+        way = "; its --config-dir is looked into with --trust" if places and not trust else ""
+        raise ValueError(str(error).strip().partition("\n")[0] + way) from error
 
 
 def rebuilt_task(cfg: DictConfig, folder: Path) -> "Task":
