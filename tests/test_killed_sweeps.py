@@ -17,7 +17,7 @@ pytestmark = [
 
 JOB = (
     "data=digits", "trainer.accelerator=cpu", "data.train_size=100", "trainer.log_every_n_steps=3", "dropout=0.2",
-    "trainer.max_epochs=3", "logger=off", "hydra.sweep.dir=sweep",
+    "trainer.max_epochs=3", "hydra.sweep.dir=sweep",
 )  # fmt: skip
 SWEEPS = {
     "grid": ["-m", *JOB, "seed=1,2"],

@@ -89,7 +89,7 @@ def _why_there_is_none(folder: Path) -> str:
     except (OSError, ValueError):
         return f"{none}: no step of this run was found to diverge"
     if status == "diverged":
-        return f"{none}: this run diverged, but its step was not kept; lit_dl 0.1.0 and 0.2.0 kept none"
+        return f"{none}: this run diverged, but its step was not kept; older versions of lit_dl kept none"
     return f"{none}: this run did not diverge, so there is no step to repeat"
 
 

@@ -14,7 +14,7 @@ from lit_dl.cli.disk import BOARD, lost
 from lit_dl.cli.main import run_command
 from lit_dl.cli.process import undisturbed
 from lit_dl.cli.values import check_values
-from lit_dl.console import console, say, start_block
+from lit_dl.console import console, relative, say, start_block
 from lit_dl.errors import CommandError, command_errors
 from lit_dl.run import build as builder
 from lit_dl.run.build import Run, build
@@ -23,6 +23,7 @@ from lit_dl.run.heading import heading
 from lit_dl.run.measure import measure_hardware
 from lit_dl.run.request import RunRequest
 from lit_dl.run.resumption import check_unfinished
+from lit_dl.shell import join
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -165,6 +166,8 @@ def give_up(request: RunRequest, run: Run | None, record: records.RunRecord, err
         with _boards_may_fail(request):
             finish(request, run, record)
         tell(request, run, record)
+        if interrupted and not request.is_job and records.whole_checkpoints(request.folder)[0]:
+            say(f"go on        python -m lit_dl.train {join([f'resume={relative(request.folder)}'])}")
 
 
 def _boards_may_fail(request: RunRequest) -> AbstractContextManager[None]:

@@ -107,7 +107,7 @@ class HydraJob:
         folder = request.folder
         if (folder.parent / records.STOP_FILE).exists():
             return
-        if records.last_checkpoint(folder).is_file():  # it was stopped, and the sweep or the cluster starts it again
+        if records.whole_checkpoints(folder)[0]:  # it was stopped, and the sweep or the cluster starts it again
             request.cfg.resume = str(folder)
         own = os.getpid() == self._pid
         with only_logged(), self._as_single_run(request) if own else nullcontext():
@@ -129,6 +129,8 @@ class HydraJob:
             with records.alone_in(request.folder):
                 if records.is_first():
                     records.remove_parts(request.folder)
+                    if request.is_job and request.cfg.resume is None:  # it may have been stopped in its first epoch
+                        records.remove_curves(request.folder)
                 code = self._try(request)
         except CommandError as error:  # another process is at work there
             return say_why(error, str(error), WRONG_COMMAND)

@@ -110,9 +110,10 @@ def check_run_folder(arguments: Sequence[str]) -> None:
     if named is not None and KEEP_HYDRA_FOLDER not in arguments:
         held = (records.HYDRA_FOLDER, records.METRICS_FILE, records.CHECKPOINTS, records.LOG_FILE)
         if any((Path(named) / name).exists() for name in held):
-            raise CommandError(
-                f"hydra.run.dir={named}: a run is there already. Go on: resume={named}; or name another folder"
-            )
+            there = f"hydra.run.dir={named}: a run is there already"
+            if not any((Path(named) / records.CHECKPOINTS).glob("*.ckpt")):
+                raise CommandError(f"{there}, which has no checkpoint to go on from. Remove it, or name another folder")
+            raise CommandError(f"{there}. Go on: resume={named}; or name another folder")
     named = _folder("hydra.sweep.dir", arguments)
     if named is not None and _folder("sweep.resume", arguments) is None and (Path(named) / records.SWEEP_FILE).exists():
         raise CommandError(

@@ -79,6 +79,8 @@ def read_crash(folder: Path) -> Crash:
         ValueError: if the file is damaged.
     """
     path = folder / records.CRASH_FILE
+    if path.is_file() and records.is_damaged(path):
+        raise ValueError(f"{path} is damaged, or was not written by lit_dl")
     stream = BytesIO(path.read_bytes())
     try:
         content = torch.load(stream, weights_only=True, map_location="cpu")

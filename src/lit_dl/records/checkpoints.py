@@ -39,7 +39,7 @@ def write_checkpoint(path: Path, content: "bytes | memoryview") -> None:
 def is_damaged(path: Path) -> bool:
     """Whether a checkpoint is not what was written: it differs from its checksum.
 
-    Where there is none, as lit_dl wrote none before 0.3.0, the checksums inside the archive are what counts.
+    Where there is none, as older versions of lit_dl wrote none, the checksums inside the archive are what counts.
     """
     try:
         beside = checksum_file(path)

@@ -58,6 +58,13 @@ def remove_parts(folder: Path) -> None:
                 part.unlink()
 
 
+def remove_curves(folder: Path) -> None:
+    """Remove what a run that begins anew in a folder would be shown beside: TensorBoard's files."""
+    for events in folder.glob("events.out.tfevents.*"):
+        with suppress(OSError):
+            events.unlink()
+
+
 def write_text(path: Path, text: str, durable: bool = True) -> None:
     """Write a file atomically: readers see the old content or the new one, never a part.
 

@@ -34,9 +34,15 @@ def starting_point(request: RunRequest) -> StartingPoint | None:
         checkpoint = _load(path)
         if path.stem == records.BEST and not _ends_an_epoch(checkpoint):
             continue
-        if damaged:
-            names = " and ".join(relative(each) for each in damaged)
-            say(f"{names}: damaged. Going on from {path.name}, of epoch {checkpoint['epoch'] + 1}", style="yellow")
+        done = int(checkpoint["epoch"]) + 1
+        if 0 < request.cfg.trainer.max_epochs < done and _ends_an_epoch(checkpoint):
+            raise CommandError(
+                f"resume={request.cfg.resume}: {done} epochs are done. For more, set trainer.max_epochs above that"
+            )
+        if path.stem != records.LAST:
+            names = " and ".join(relative(each) for each in damaged) or f"{records.LAST}.ckpt"
+            why = "damaged" if damaged else "not there"
+            say(f"{names}: {why}. Going on from {path.name}, of epoch {done}", style="yellow")
         return StartingPoint(path, int(checkpoint["global_step"]))
     where = ", ".join(str(path) for path in (*damaged, *whole)) or "none is there"
     raise CommandError(f"resume={request.cfg.resume}: no whole checkpoint of an epoch's end to go on from ({where})")

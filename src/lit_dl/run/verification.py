@@ -87,7 +87,7 @@ def _receipt_of(folder: Path) -> records.ReceiptRecord:
         receipt = records.read_receipt(folder)
     except FileNotFoundError as error:
         raise ValueError(
-            f"{folder} has no {records.RECEIPT_FILE} to verify: runs of lit_dl 0.1.0 and 0.2.0 have none, nor has one "
+            f"{folder} has no {records.RECEIPT_FILE} to verify: older versions of lit_dl wrote none, nor has one "
             "that was stopped before its first step"
         ) from error
     if not receipt.steps:
