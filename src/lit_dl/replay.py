@@ -76,7 +76,7 @@ def tell(folder: Path, crash: "Crash", found: "Replay") -> None:
     say(words.table_of(found.sight), wraps=True)
     say("")
     before = (words.wrong_in_batch(found.made), words.wrong_parameters(found.wrong_parameters, crash))
-    for line in (*before, words.where_it_arose(found.sight)):
+    for line in (*before, words.where_it_arose(found.sight), words.what_reaches_the_loss(found.sight)):
         if line is not None:
             say(line)
 

@@ -10,7 +10,15 @@ from torch import nn
 from lit_dl.crashes.crash import read_crash
 from lit_dl.crashes.repeat import extent_of, not_finite, repeat_pass
 from lit_dl.crashes.replay import replay
-from lit_dl.crashes.words import how_alike, of_batch, table_of, where_it_arose, wrong_in_batch, wrong_parameters
+from lit_dl.crashes.words import (
+    how_alike,
+    of_batch,
+    table_of,
+    what_reaches_the_loss,
+    where_it_arose,
+    wrong_in_batch,
+    wrong_parameters,
+)
 
 
 def sentence(sight) -> str:
@@ -118,6 +126,21 @@ def test_what_arises_in_the_loss_is_said_to():
     network = nn.Linear(2, 1)
     sight = repeat_pass(network, lambda: network(torch.ones(3, 2)).sum() / 0.0)
     assert sentence(sight) == "the first value that is not finite arises in the loss (forward): 1 of 1 entry"
+
+
+def test_what_a_relu_makes_finite_again_is_not_what_reaches_the_loss():
+    network = nn.Sequential(nn.Linear(1, 2, bias=False), nn.ReLU(), nn.Linear(2, 2, bias=False))
+    for layer, weight in ((0, [[-3e38], [1.0]]), (2, [[1.0, 3e38], [0.0, 1.0]])):
+        network[layer].weight.data = torch.tensor(weight)
+    sight = repeat_pass(network, lambda: network(torch.full((1, 1), 2.0)).sum())
+    assert sentence(sight) == (
+        "the first value that is not finite arises in the output of 01_linear (forward): 1 of 2 entries"
+    )
+    assert what_reaches_the_loss(sight) == (
+        "01_relu makes every value finite again; what reaches the loss arises in the output of 02_linear: 1 of 2 entries"
+    )
+    network[2].weight.data = torch.ones(2, 2)
+    assert what_reaches_the_loss(repeat_pass(network, lambda: network(torch.full((1, 1), 2.0)).sum())) is None
 
 
 def test_a_gradient_whose_norm_alone_overflows_is_told():

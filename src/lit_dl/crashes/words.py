@@ -53,6 +53,33 @@ def where_it_arose(sight: Sight) -> str:
     )
 
 
+def what_reaches_the_loss(sight: Sight) -> str | None:
+    """Where the values arise that spoil the loss, if the first one is made finite again on the way; else None.
+
+    A ReLU makes 0 of -infinity, and a sigmoid 0 or 1 of either.
+    """
+    if sight.first is None or sight.first.part not in FORWARD:
+        return None
+    layers = [row for row in sight.rows[sight.first.row :] if row.module is not None]
+    cured = [number for number, row in enumerate(layers) if _has_bad(row.inputs) and _is_clean(row.outputs)]
+    later = layers[cured[-1] + 1 :] if cured else []
+    source = next((row for row in later if _is_clean(row.inputs) and _has_bad(row.outputs)), None)
+    if source is None or source.outputs is None:
+        return None
+    return (
+        f"{layers[cured[-1]].name} makes every value finite again; what reaches the loss arises in the output of "
+        f"{source.name}: {counted(source.outputs)}"
+    )
+
+
+def _has_bad(extent: Extent | None) -> bool:
+    return extent is not None and extent.bad > 0
+
+
+def _is_clean(extent: Extent | None) -> bool:
+    return extent is not None and extent.bad == 0
+
+
 def counted(extent: Extent) -> str:
     """3 of 6,400 entries."""
     return f"{extent.bad:,} of {extent.entries:,} {'entry' if extent.entries == 1 else 'entries'}"
