@@ -137,7 +137,8 @@ def test_what_a_relu_makes_finite_again_is_not_what_reaches_the_loss():
         "the first value that is not finite arises in the output of 01_linear (forward): 1 of 2 entries"
     )
     assert what_reaches_the_loss(sight) == (
-        "01_relu makes every value finite again; what reaches the loss arises in the output of 02_linear: 1 of 2 entries"
+        "01_relu makes every value finite again; what reaches the loss arises in the output of 02_linear: "
+        "1 of 2 entries"
     )
     network[2].weight.data = torch.ones(2, 2)
     assert what_reaches_the_loss(repeat_pass(network, lambda: network(torch.full((1, 1), 2.0)).sum())) is None
