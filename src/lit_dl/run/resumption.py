@@ -1,5 +1,6 @@
 """A run that goes on: from which checkpoint, and whether it may."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,4 +90,6 @@ def _load(path: Path) -> dict[str, Any]:
 
 
 def _ends_an_epoch(checkpoint: dict[str, Any]) -> bool:
-    return bool(checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]["is_last_batch"])
+    with suppress(KeyError, TypeError):
+        return bool(checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]["is_last_batch"])
+    return False
