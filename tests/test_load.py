@@ -136,7 +136,7 @@ def test_a_training_of_many_steps_keeps_memory_threads_and_open_files(command, m
 @pytest.mark.slow
 @in_proc
 def test_many_jobs_in_one_process_keep_memory_threads_and_open_files(command, monkeypatch):
-    jobs, seen, look = 120, [], SweepRunner._look
+    jobs, seen, look = 300, [], SweepRunner._look
 
     def looked(self, names):
         look(self, names)
