@@ -128,13 +128,25 @@ def test_links_that_lead_round_in_circles_are_followed_once(tmp_path):
     assert found.skipped == []
 
 
-def test_folders_far_below_each_other_end_in_a_line(tmp_path, monkeypatch):
-    a_run(tmp_path / "run", "optimizer.lr=0.5")
+@pytest.fixture
+def far_below(tmp_path, monkeypatch):
+    """Folders far below each other; they are taken away from below, as pytest would call itself too often for that."""
+    depth = 1200  # more than Python calls functions in each other
     monkeypatch.chdir(tmp_path)
-    for _ in range(1200):  # more than Python calls functions in each other
+    for _ in range(depth):
         Path("d").mkdir()
         os.chdir("d")
     os.chdir(tmp_path)
+    yield tmp_path
+    for _ in range(depth):
+        os.chdir("d")
+    for _ in range(depth):
+        os.chdir("..")
+        Path("d").rmdir()
+
+
+def test_folders_far_below_each_other_end_in_a_line(far_below):
+    a_run(far_below / "run", "optimizer.lr=0.5")
     found = find([Path()])
     assert [job.name for job in found.jobs] == ["run"]
     assert ["deeper than" in line for line in found.skipped] == [True]
