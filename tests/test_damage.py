@@ -145,3 +145,21 @@ def test_one_that_breaks_after_it_got_further_says_so_and_keeps_the_further_stat
     assert (record.status, record.epochs, record.stop_reason) == ("failed", 2, "a step broke")
     assert command(f"resume={folder}").code == 0
     assert records.read_run(folder).epochs == 4
+
+
+def test_where_the_best_checkpoint_is_damaged_the_last_parameters_are_evaluated(command, monkeypatch):
+    from lightning.pytorch import Trainer
+
+    settings = (*PLAIN, "early_stopping=on", "trainer.accelerator=cpu")
+    fit = Trainer.fit
+
+    def damaged_afterwards(self, *arguments, **options):
+        fit(self, *arguments, **options)
+        damage(next(Path().rglob("best.ckpt")))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "fit", damaged_afterwards)
+        result = command(*settings)
+    assert result.code == 0, result.err
+    assert "best.ckpt is damaged: the last parameters are evaluated" in result.out
+    assert "test/acc" in result.record.metrics

@@ -14,14 +14,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-
 from lit_dl import records
 from lit_dl.console import relative, say, say_error
 from lit_dl.errors import CommandError, how_to_install
-from lit_dl.run.trust import check_config
 from lit_dl.shell import any_text_printable
 
 if TYPE_CHECKING:
@@ -105,16 +100,11 @@ def load(folder: Path, checkpoint: Path, trust: bool = False) -> "tuple[nn.Modul
         ValueError: if it is no run folder, its network takes no samples, the checkpoint is of another network, or the
             config names what is not known and is not trusted.
     """
-    cfg = _config(folder)
-    if not trust:
-        try:
-            check_config(folder, cfg, BUILT)
-        except ValueError as error:
-            raise ValueError(f"{folder}: {error}") from error
     from lit_dl.lightning_seams import load_checkpoint
+    from lit_dl.run.again import recorded_config
     from lit_dl.run.objects import build_network
 
-    data, network = build_network(cfg)
+    data, network = build_network(recorded_config(folder, trust, BUILT))
     if not data.out_features:
         raise ValueError(f"{folder} is of a point on a surface, which takes no samples: there is nothing to export")
     try:
@@ -139,17 +129,6 @@ def difference(network: "nn.Module", file: Path, in_shape: Sequence[int], size: 
     (found,) = _session(file).run(None, {"inputs": inputs.numpy()})
     gap = (torch.from_numpy(found) - expected).abs().max().item()
     return gap / max(1.0, expected.abs().max().item())
-
-
-def _config(folder: Path) -> DictConfig:
-    path = folder / records.HYDRA_FOLDER / "config.yaml"
-    try:
-        cfg = OmegaConf.load(path)
-    except (yaml.YAMLError, OmegaConfBaseException, ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is damaged: {error}") from error
-    if not isinstance(cfg, DictConfig):
-        raise ValueError(f"{path} is damaged: it is no mapping")
-    return cfg
 
 
 def _checkpoint(folder: Path, name: str | None) -> Path:

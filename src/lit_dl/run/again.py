@@ -1,7 +1,7 @@
 """A run once more, from what its folder says: its config, its network, its first steps."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,15 +28,16 @@ class _EnoughError(Exception):
     """The steps that were wanted are made."""
 
 
-def recorded_config(folder: Path, trust: bool = False) -> DictConfig:
+def recorded_config(folder: Path, trust: bool = False, parts: Sequence[str] | None = None) -> DictConfig:
     """The composed config of a run folder.
 
     Args:
         folder: of the run.
         trust: take it whatever classes it names.
+        parts: that are going to be built; None is all of it.
 
     Raises:
-        ValueError: if it is no run folder, its config cannot be read, or names what is not known and not trusted.
+        ValueError: if it is no run folder, its config is damaged, or names what is not known and not trusted.
     """
     path = folder / records.HYDRA_FOLDER / "config.yaml"
     if not path.is_file():
@@ -46,13 +47,13 @@ def recorded_config(folder: Path, trust: bool = False) -> DictConfig:
         )
     try:
         cfg = OmegaConf.load(path)
-    except (yaml.YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} cannot be read: {error}") from error
+    except (yaml.YAMLError, OmegaConfBaseException, ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is damaged: {error}") from error
     if not isinstance(cfg, DictConfig):
-        raise ValueError(f"{path} is no config of a run")
+        raise ValueError(f"{path} is damaged: it is no mapping")
     if not trust:
         with naming(folder):
-            check_config(folder, cfg)
+            check_config(folder, cfg, parts)
     return cfg
 
 
